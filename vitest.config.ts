@@ -1,0 +1,47 @@
+/**
+ * How the tests run. Two projects: those without a server share the cores; those with a server run one file at a
+ * time, so that a server and its clients are never short of a core and a timing means something.
+ */
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+const at = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+
+const withServer = ['src/log/jetstream/**/*.test.ts', 'test/jetstream/**/*.test.ts', 'test/nats-server/**/*.test.ts']
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^stream-node$/, replacement: at('src/index.ts') },
+      { find: /^stream-node\/testing$/, replacement: at('src/testing/index.ts') },
+    ],
+  },
+  test: {
+    globalSetup: ['test/setup.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'plain',
+          include: ['{src,actors,examples,test}/**/*.test.ts'],
+          exclude: withServer,
+          testTimeout: 10_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'server',
+          include: withServer,
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+})
