@@ -7,7 +7,14 @@ import { defineConfig } from 'vitest/config'
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
+/** Tests that take minutes each: `npm run test:long`. */
+const long = ['{src,test}/**/*.long.test.ts']
 const withServer = ['src/log/jetstream/**/*.test.ts', 'test/jetstream/**/*.test.ts', 'test/nats-server/**/*.test.ts']
+
+const longRun = {
+  extends: true as const,
+  test: { name: 'long', include: long, testTimeout: 600_000, hookTimeout: 60_000, fileParallelism: false },
+}
 
 export default defineConfig({
   resolve: {
@@ -26,7 +33,7 @@ export default defineConfig({
         test: {
           name: 'plain',
           include: ['{src,actors,examples,test}/**/*.test.ts'],
-          exclude: withServer,
+          exclude: [...withServer, ...long],
           testTimeout: 10_000,
           sequence: { groupOrder: 0 },
         },
@@ -36,12 +43,14 @@ export default defineConfig({
         test: {
           name: 'server',
           include: withServer,
+          exclude: long,
           testTimeout: 30_000,
           hookTimeout: 30_000,
           fileParallelism: false,
           sequence: { groupOrder: 1 },
         },
       },
+      ...(process.env['STREAM_NODE_LONG'] ? [longRun] : []),
     ],
   },
 })
