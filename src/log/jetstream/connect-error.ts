@@ -7,21 +7,29 @@ import { redact } from './servers.js'
 
 /** The oldest server that we trust with a compare-and-set. */
 const OLDEST = [2, 9, 10] as const
+const OUR_CERTIFICATE =
+  'if it asks for a certificate of ours, give cert and key (NATS_CERT, NATS_KEY) that its authority signed'
 
 /**
  * Our error for what was thrown while connecting or while asking for JetStream. `servers` are addresses without user
- * names; `identity` says who we claimed to be: `as user "alice"`. Never holds a secret.
+ * names, `identity` says who we claimed to be (`as user "alice"`), `trusted` that the server has shown a certificate
+ * that we trust. Never holds a secret.
  */
-export function connectError(thrown: unknown, servers: readonly string[], identity = ''): StreamNodeError {
+export function connectError(
+  thrown: unknown,
+  servers: readonly string[],
+  identity = '',
+  trusted = false,
+): StreamNodeError {
   if (thrown instanceof StreamNodeError) return thrown
   const at = servers.length === 1 ? `${servers[0]}` : `any of ${servers.join(', ')}`
   const said = redact(messageOf(thrown ?? 'the connection was closed at once'))
   const facts = { servers }
   const details = { facts, cause: bare(thrown, said) }
   const codes = codesOf(thrown)
-  const name = thrown instanceof Error ? thrown.name : ''
+  const names = chainOf(thrown).map(error => error.name)
 
-  if (name === 'PermissionViolationError') {
+  if (names.includes('PermissionViolationError')) {
     return new DefinitionError(
       'PERMISSION_DENIED',
       `${at} forbids it ${identity}: ${said}`,
@@ -36,7 +44,12 @@ export function connectError(thrown: unknown, servers: readonly string[], identi
       : 'check the credentials, and that they are for this server and have not expired'
     return new DefinitionError('BAD_CREDENTIALS', what, mend, details)
   }
-  if (name === 'JetStreamNotEnabled' || codes.has(10039) || codes.has(10076) || /no ?responders.*\$JS/i.test(said)) {
+  if (
+    names.includes('JetStreamNotEnabled') ||
+    codes.has(10039) ||
+    codes.has(10076) ||
+    /no ?responders.*\$JS/i.test(said)
+  ) {
     const what = `the server at ${at} has no JetStream${codes.has(10039) ? ' for this account' : ''}`
     return new DefinitionError(
       'NO_JETSTREAM',
@@ -63,7 +76,12 @@ export function connectError(thrown: unknown, servers: readonly string[], identi
       details,
     )
   }
-  if (name === 'TimeoutError') {
+  if (names.includes('TimeoutError') && trusted) {
+    // TLS 1.3 tells of a refused client certificate after the handshake, and the client then waits on in vain.
+    const what = `the server at ${at} went silent after the TLS handshake`
+    return new DefinitionError('BAD_TLS', what, OUR_CERTIFICATE, details)
+  }
+  if (names.includes('TimeoutError')) {
     const mend = 'check that it is alive and reachable, raise timeout, or set tlsFirst when it wants TLS at once'
     return unreachable(`no answer in time from the server at ${at}`, mend, details)
   }
@@ -106,7 +124,7 @@ function tlsFault(said: string, codes: ReadonlySet<unknown>): Fault | undefined 
     return ['its certificate is signed by no authority that we trust', 'name the right one in ca (NATS_CA)']
   }
   if (/alert (certificate required|bad certificate|handshake failure|unknown ca|certificate unknown)/i.test(said)) {
-    return ['it does not accept our certificate', 'give cert and key (NATS_CERT, NATS_KEY) that its authority signed']
+    return ['it does not accept our certificate', OUR_CERTIFICATE]
   }
   const other = [...codes].some(
     code => typeof code === 'string' && /^(ERR_SSL|ERR_TLS|ERR_OSSL|EPROTO|CERT_)/.test(code),
@@ -120,12 +138,14 @@ function unreachable(what: string, mend: string, details: { facts: Record<string
 
 /** The codes of an error and of its causes. */
 function codesOf(thrown: unknown): Set<unknown> {
-  const codes = new Set<unknown>()
-  for (let at = thrown, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
-    const { code } = at as { code?: unknown }
-    if (code !== undefined) codes.add(code)
-  }
-  return codes
+  return new Set(chainOf(thrown).map(error => (error as { code?: unknown }).code))
+}
+
+/** An error and its causes. */
+function chainOf(thrown: unknown): Error[] {
+  const chain: Error[] = []
+  for (let at = thrown; at instanceof Error && chain.length < 5; at = at.cause) chain.push(at)
+  return chain
 }
 
 /** The cause as a plain error with the clean message: what was thrown may carry certificates, URLs and whole replies. */

@@ -8,8 +8,9 @@ import { isIP } from 'node:net'
 import { homedir } from 'node:os'
 import type { NodeConnectionOptions, TlsOptions } from '@nats-io/transport-node'
 import type { Chance } from '../../clock.js'
-import { DefinitionError } from '../../errors.js'
+import { DefinitionError, type StreamNodeError } from '../../errors.js'
 import { badOption, duration, knownOptions, type Duration } from '../../options.js'
+import { connectError } from './connect-error.js'
 import { optionsFromContext, optionsFromEnv, type Environment } from './context.js'
 import { authenticatorOf, credentialsOf } from './credentials.js'
 import { parseServers, type Server } from './servers.js'
@@ -62,6 +63,8 @@ export interface Dial {
   readonly servers: readonly string[]
   /** Who we say we are, without secrets: `as user "alice"`. */
   readonly identity: string
+  /** Our error, without secrets, for what `connect()` or the first request after it threw. */
+  explain(thrown: unknown): StreamNodeError
   /** The longest wait for an answer. */
   readonly timeoutMs: number
   readonly domain: string | undefined
@@ -94,12 +97,13 @@ export async function connectionOptions(
   const credentials = await credentialsOf(layers, servers, home)
   const timeoutMs = duration('timeout', options.timeout, { min: 1 })
   const tls = await tlsOf(options, servers)
+  const addresses = servers.map(server => server.address)
   return {
     connect: {
-      servers: servers.map(server => server.address),
+      servers: [...addresses],
       ...(options.name === undefined ? {} : { name: options.name }),
       authenticator: authenticatorOf(credentials),
-      ...tls,
+      ...tls.part,
       timeout: timeoutMs,
       inboxPrefix: inboxPrefix(options.inboxPrefix ?? `_INBOX.${chance.name()}`),
       // The client's own defaults take four minutes to see a dead link, and give up 20 s after.
@@ -111,8 +115,9 @@ export async function connectionOptions(
       ignoreAuthErrorAbort: true,
       noAsyncTraces: true,
     },
-    servers: servers.map(server => server.address),
+    servers: addresses,
     identity: credentials.identity,
+    explain: thrown => connectError(thrown, addresses, credentials.identity, tls.trusted()),
     timeoutMs,
     domain: options.domain,
   }
@@ -150,7 +155,7 @@ function inboxPrefix(prefix: string): string {
   throw badOption('inboxPrefix', 'words with dots between, without spaces, * and >', prefix)
 }
 
-async function tlsOf(options: JetStreamOptions, servers: readonly Server[]): Promise<TlsPart> {
+async function tlsOf(options: JetStreamOptions, servers: readonly Server[]): Promise<Tls> {
   const { ca, cert, key, tls, tlsFirst } = options
   const reason = servers.some(server => server.tls)
     ? 'a tls:// server'
@@ -166,8 +171,8 @@ async function tlsOf(options: JetStreamOptions, servers: readonly Server[]): Pro
     throw wrong('BAD_TLS', 'key is given without cert', 'give both, or neither')
   if (cert !== undefined && key === undefined)
     throw wrong('BAD_TLS', 'cert is given without key', 'give both, or neither')
-  if (tls === false) return { tls: null }
-  if (tls !== true && !reason) return {}
+  if (tls === false) return { part: { tls: null }, trusted: () => false }
+  if (tls !== true && !reason) return { part: {}, trusted: () => false }
   const files: TlsOptions = {}
   const bytes: SecureContextOptions = {}
   for (const [name, path] of Object.entries({ ca, cert, key })) {
@@ -191,21 +196,34 @@ async function tlsOf(options: JetStreamOptions, servers: readonly Server[]): Pro
   return tlsChecked(tlsFirst ? { ...files, handshakeFirst: true } : files)
 }
 
-type TlsPart = Pick<NodeConnectionOptions, 'tls' | 'reconnectToServer'>
+interface Tls {
+  readonly part: Pick<NodeConnectionOptions, 'tls' | 'reconnectToServer'>
+  /** Whether the server dialled last has shown a certificate that we trust. */
+  trusted(): boolean
+}
 
 /**
  * TLS that checks the certificate of a server dialled by its address against that address. The client leaves the name
  * out there, and Node then takes "localhost": right certificates are refused and wrong ones accepted.
  */
-function tlsChecked(files: TlsOptions): TlsPart {
+function tlsChecked(files: TlsOptions): Tls {
   let address: string | undefined
-  const check = (host: string, cert: PeerCertificate) => checkServerIdentity(address ?? host, cert)
+  let trusted = false
+  const check = (host: string, cert: PeerCertificate) => {
+    const fault = checkServerIdentity(address ?? host, cert)
+    trusted = fault === undefined
+    return fault
+  }
   return {
-    tls: { ...files, ...{ checkServerIdentity: check } },
-    reconnectToServer([next]) {
-      address = next !== undefined && next.tlsName === '' && isIP(next.hostname) !== 0 ? next.hostname : undefined
-      return null
+    part: {
+      tls: { ...files, ...{ checkServerIdentity: check } },
+      reconnectToServer([next]) {
+        trusted = false
+        address = next !== undefined && next.tlsName === '' && isIP(next.hostname) !== 0 ? next.hostname : undefined
+        return null
+      },
     },
+    trusted: () => trusted,
   }
 }
 
