@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { connect, nkeys } from '@nats-io/transport-node'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { systemChance } from '../../src/clock.js'
-import { StreamNodeError } from '../../src/errors.js'
+import { StreamNodeError, type ErrorCode } from '../../src/errors.js'
 import {
   connectionOptions,
   optionsFromEnv,
@@ -77,6 +77,11 @@ async function refusal(options: JetStreamOptions, env: Env = {}): Promise<Stream
   ].join()
   for (const secret of secrets) expect(all).not.toContain(secret)
   return error as StreamNodeError
+}
+
+function says(error: StreamNodeError | undefined, code: ErrorCode, what: string | RegExp): void {
+  expect(error?.code).toBe(code)
+  expect(error?.message).toMatch(what)
 }
 
 const users = `authorization { users = [{ user: alice, password: "${PASSWORD}" }] }`
@@ -160,7 +165,7 @@ describe('TLS', () => {
     const named = await tlsServer(['localhost'])
     await reach({ servers: `tls://localhost:${named.port}`, ca: await ca() })
     const byAddress = await refusal({ servers: `tls://127.0.0.1:${named.port}`, ca: await ca() })
-    expect(byAddress).toMatchObject({ code: 'BAD_TLS', message: expect.stringContaining('for another host') })
+    says(byAddress, 'BAD_TLS', 'for another host')
     const other = await tlsServer(['nats.example'])
     expect((await refusal({ servers: `tls://localhost:${other.port}`, ca: await ca() })).code).toBe('BAD_TLS')
   })
@@ -168,7 +173,7 @@ describe('TLS', () => {
   test('refuses an expired certificate', async () => {
     const { url } = await tlsServer(['127.0.0.1'], { expired: true })
     const error = await refusal({ servers: url, ca: await ca() })
-    expect(error).toMatchObject({ code: 'BAD_TLS', message: expect.stringContaining('outside of its time') })
+    says(error, 'BAD_TLS', 'outside of its time')
   })
 
   test('shows its own certificate where the server asks for one', async () => {
@@ -181,7 +186,7 @@ describe('TLS', () => {
     const bad = { cert: await file('foreign.pem', foreign.cert), key: await file('foreign.key', foreign.key) }
     for (const options of [{}, bad]) {
       const error = await refusal({ servers: url, ca: await ca(), timeout: 500, ...options })
-      expect(error).toMatchObject({ code: 'BAD_TLS', message: expect.stringContaining('a certificate of ours') })
+      says(error, 'BAD_TLS', 'a certificate of ours')
     }
   })
 
@@ -189,7 +194,7 @@ describe('TLS', () => {
     const { url } = await serverWith('')
     for (const options of [{ tls: true }, { ca: await ca() }, { servers: url.replace('nats:', 'tls:') }]) {
       const error = await refusal({ servers: url, ...options })
-      expect(error).toMatchObject({ code: 'BAD_TLS', message: expect.stringContaining('only plain text') })
+      says(error, 'BAD_TLS', 'only plain text')
     }
   })
 
@@ -204,7 +209,7 @@ describe('TLS', () => {
       [{ cert, key: await file('two.key', two.key) }, /one\.pem.*cannot be used together/],
     ]
     for (const [options, message] of cases) {
-      expect(await refusal(options)).toMatchObject({ code: 'BAD_TLS', message: expect.stringMatching(message) })
+      says(await refusal(options), 'BAD_TLS', message)
     }
   })
 })
@@ -212,7 +217,7 @@ describe('TLS', () => {
 describe('servers', () => {
   test('says that nothing listens there', async () => {
     const error = await refusal({ servers: `nats://alice:${PASSWORD}@${DEAD}` })
-    expect(error).toMatchObject({ code: 'NO_SERVER', name: 'UnavailableError', message: expect.stringContaining(DEAD) })
+    says(error, 'NO_SERVER', DEAD)
     expect((await refusal({ servers: 'no-such-host.invalid' })).message).toContain('cannot be resolved')
   })
 
@@ -233,7 +238,7 @@ describe('servers', () => {
       onTestFinished(() => void server.close())
       const { port } = server.address() as AddressInfo
       const error = await refusal({ servers: `127.0.0.1:${port}`, timeout: 300 })
-      expect(error).toMatchObject({ code: 'NO_SERVER', message: expect.stringMatching(message) })
+      says(error, 'NO_SERVER', message)
     }
   })
 
@@ -301,13 +306,13 @@ test('refuses contradictions and names both sides', async () => {
     [{ creds: '/nowhere/y.creds' }, /y\.creds does not exist/],
   ]
   for (const [options, message] of cases) {
-    expect(await refusal(options)).toMatchObject({ code: 'BAD_CREDENTIALS', message: expect.stringMatching(message) })
+    says(await refusal(options), 'BAD_CREDENTIALS', message)
   }
   expect((await refusal({ servers: 'tls://a', tls: false })).message).toContain('tls is false')
 })
 
 test('refuses unknown options and wrong types, a secret of the wrong type unseen', async () => {
-  const odd = (options: object) => refusal(options as JetStreamOptions)
+  const odd = (options: object) => refusal(options)
   expect((await odd({ pasword: 'x' })).message).toContain('did you mean "password"?')
   expect((await odd({ password: [PASSWORD], user: 'a' })).code).toBe('BAD_OPTION')
   expect((await odd({ token: '' })).message).toContain('token must be a text, but is empty')
@@ -375,7 +380,7 @@ test('says that a server or an account has no JetStream, and what is forbidden',
     () => undefined,
     (thrown: unknown) => dial.explain(thrown),
   )
-  expect(error).toMatchObject({ code: 'PERMISSION_DENIED', message: expect.stringContaining('as user "bob"') })
+  says(error, 'PERMISSION_DENIED', 'as user "bob"')
 })
 
 test('redacts what looks like a secret', () => {
@@ -391,10 +396,7 @@ test('says that a file cannot be read', async () => {
   const path = await file('locked.creds', 'x')
   await chmod(path, 0)
   const error = await refusal({ creds: process.getuid?.() === 0 ? folder : path })
-  expect(error).toMatchObject({
-    code: 'BAD_CREDENTIALS',
-    message: expect.stringMatching(/cannot read .*(EACCES|EISDIR)/),
-  })
+  says(error, 'BAD_CREDENTIALS', /cannot read .*(EACCES|EISDIR)/)
 })
 
 function seed(pair: KeyPair): string {

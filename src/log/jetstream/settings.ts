@@ -91,7 +91,7 @@ export async function connectionOptions(
   const fromContext = context === undefined ? {} : await optionsFromContext(context, env)
   checkOptions(fromContext)
   const layers = [given, fromEnv, fromContext, DEFAULTS]
-  const options: JetStreamOptions = Object.assign({}, ...layers.map(present).reverse())
+  const options = layers.reduceRight<JetStreamOptions>((below, layer) => ({ ...below, ...present(layer) }), {})
 
   const servers = parseServers(options.servers ?? DEFAULTS.servers)
   const credentials = await credentialsOf(layers, servers, home)
