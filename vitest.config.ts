@@ -11,6 +11,9 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 const long = ['{src,test}/**/*.long.test.ts']
 const withServer = ['src/log/jetstream/**/*.test.ts', 'test/jetstream/**/*.test.ts', 'test/nats-server/**/*.test.ts']
 
+/** Where `.ci/run` and `npm run test:servers` want the figures of the run. */
+const report = process.env['STREAM_NODE_TEST_REPORT']
+
 const longRun = {
   extends: true as const,
   test: { name: 'long', include: long, testTimeout: 600_000, hookTimeout: 60_000, fileParallelism: false },
@@ -24,6 +27,7 @@ export default defineConfig({
     ],
   },
   test: {
+    reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],
     globalSetup: ['test/setup.ts'],
     pool: 'forks',
     maxWorkers: 2,
