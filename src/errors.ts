@@ -12,12 +12,14 @@ export const errorCodes = {
     'BAD_NAME', // a name that the log cannot carry
     'BAD_KEY', // a key function that gave no text
     'BAD_TIME', // a time function that gave no time
+    'BAD_ID', // an id that the log cannot carry
     'STREAM_DIFFERS', // a stream that exists with other settings than those asked for
     'NO_SUCH_STREAM', // a stream that does not exist and was not to be made
     'READ_ONLY_STREAM', // an append to a stream that others own
     'RECORD_TOO_LARGE', // a record above the server's limit
     'CODEC_DIFFERS', // a stream written with another codec than the one that reads it
     'NO_SCHEMA', // a codec that needs a schema and got none
+    'BAD_SCHEMA', // an Avro schema that is wrong, or that we refuse to read with
     'NO_SUCH_POSITION', // a position beyond the end of a stream
     'BAD_CREDENTIALS', // the server refuses who we say we are
     'PERMISSION_DENIED', // the server knows us, and forbids it
@@ -40,6 +42,7 @@ export const errorCodes = {
     'BAD_BYTES', // bytes that the codec cannot read
     'INVALID_VALUE', // a value that the schema or the codec refuses
     'UNKNOWN_SCHEMA', // a record written under a schema that the log does not keep
+    'INCOMPATIBLE_SCHEMA', // a record written under a schema that cannot be read as the stream's
     'TOO_DEEP_OR_LARGE', // a record that would cost more than the guards allow
   ],
   FencedError: [

@@ -1,0 +1,93 @@
+/**
+ * What a codec is: how values become bytes and come back. A stream's definition names one; it is opened on a log, which
+ * keeps the schemas that records were written under.
+ */
+import { DefinitionError } from '../errors.js'
+import { didYouMean } from '../options.js'
+import { avro, schemaMovedOn, type AvroOptions, type AvroSchema } from './avro.js'
+import { bytes } from './bytes.js'
+import type { GuardOptions } from './guards.js'
+import { json } from './json.js'
+
+/** How values become bytes. A frozen value: nothing is loaded from a log and nothing connects until it is opened. */
+export interface Codec<T> {
+  readonly name: CodecDefinition['name']
+  /** Plain JSON: what is kept with the stream's definition, so that others build the same codec without code. */
+  readonly definition: CodecDefinition
+  /**
+   * Makes it ready to work on one log. A schema of its own is put into the store before this resolves; when that fails,
+   * so does this. Open it once per log, not once per record.
+   */
+  open(schemas: SchemaStore): Promise<OpenCodec<T>>
+}
+
+/** A codec at work. Its calls are synchronous and leave no trace when they throw. */
+export interface OpenCodec<T> {
+  /**
+   * The bytes of a value, which are the caller's from now on; they may be a view into a larger buffer. Throws a
+   * `RecordError`: `INVALID_VALUE`, which names the place inside the value, or `TOO_DEEP_OR_LARGE`.
+   */
+  encode(value: T): Uint8Array
+  /**
+   * The value of bytes that may come from anywhere. Nothing in the value is a view into them, except with `bytes()`.
+   * Throws a `RecordError` (`BAD_BYTES`, `UNKNOWN_SCHEMA`, `INCOMPATIBLE_SCHEMA`, `TOO_DEEP_OR_LARGE`) and nothing else.
+   */
+  decode(bytes: Uint8Array): T
+  /**
+   * Undefined when `decode` can say now what these bytes are, else a promise after which it can: the schema they were
+   * written under is being fetched. It rejects as the store does, and then may be asked again. Never throws.
+   */
+  ready(bytes: Uint8Array): Promise<void> | undefined
+}
+
+/** Keeps the schemas that records were written under, by fingerprint: 16 hex digits. What is kept is JSON text. */
+export interface SchemaStore {
+  /** Undefined when there is none; rejects when the store cannot be asked. */
+  get(fingerprint: string): Promise<string | undefined>
+  /** Idempotent: the same fingerprint always comes with the same text. */
+  put(fingerprint: string, schema: string): Promise<void>
+}
+
+/** A codec as plain JSON. */
+export type CodecDefinition =
+  { readonly name: 'json' } | { readonly name: 'avro'; readonly schema: AvroSchema } | { readonly name: 'bytes' }
+
+const CODECS: readonly string[] = ['json', 'avro', 'bytes']
+
+/**
+ * The codec of a kept definition. `options` are the reader's own and are not part of a definition; a codec ignores what
+ * it has no use for. A `DefinitionError` when nobody knows the codec or its schema is wrong.
+ */
+export function codecOf(definition: CodecDefinition, options: GuardOptions & AvroOptions = {}): Codec<unknown> {
+  const { longs, ...guards } = options
+  switch (definition.name) {
+    case 'json':
+      return json(guards)
+    case 'avro':
+      return avro(definition.schema, longs === undefined ? guards : { ...guards, longs })
+    case 'bytes':
+      return bytes()
+    default:
+      throw noSuchCodec(definition)
+  }
+}
+
+function noSuchCodec(definition: unknown): DefinitionError {
+  const name = (definition as { readonly name?: unknown } | null | undefined)?.name
+  const mend = typeof name === 'string' ? didYouMean(name, CODECS) : `it takes ${CODECS.join(', ')}`
+  return new DefinitionError('BAD_OPTION', `there is no codec ${JSON.stringify(name)}`, mend)
+}
+
+/**
+ * Whether the codec a stream was kept with has moved on: false when it is the same, true when `mine` is a newer schema
+ * that reads all that was written under the kept one, and should be kept in its place. Anything else is a
+ * `CODEC_DIFFERS` error that says what stands between the two. `where` names the stream.
+ */
+export function movedOn(where: string, kept: CodecDefinition, mine: CodecDefinition): boolean {
+  if (kept.name !== mine.name) {
+    const what = `${where} is written with ${kept.name}(), but is to be opened with ${mine.name}()`
+    throw new DefinitionError('CODEC_DIFFERS', what, `give its definition codec: ${kept.name}()`)
+  }
+  if (kept.name !== 'avro' || mine.name !== 'avro') return false
+  return schemaMovedOn(where, kept.schema, mine.schema)
+}
