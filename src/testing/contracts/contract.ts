@@ -61,11 +61,14 @@ export interface Scene {
 }
 
 /** Promises by name, and for each what shows that it is kept. */
-export type Promises = Readonly<Record<string, (scene: Scene) => Promise<void>>>
+export type Promises = Readonly<Record<string, Keep>>
+
+/** Shows on a fresh scene that a promise is kept, or throws. */
+export type Keep = (scene: Scene) => Promise<void>
 
 /** Registers one test for each promise. Throws when a skip names no promise or gives no reason. */
 export function register(promises: readonly Promises[], contract: Contract): void {
-  const all = promises.flatMap(Object.entries)
+  const all = promises.flatMap(section => Object.entries(section))
   const names = new Set(all.map(([name]) => name))
   if (names.size < all.length) throw new InvariantError('two promises of a contract bear the same name')
 
@@ -88,10 +91,10 @@ export function register(promises: readonly Promises[], contract: Contract): voi
   }
 }
 
-async function onFreshLink({ open, expect, clock = systemClock }: Contract, keep: Promises[string]): Promise<void> {
+async function onFreshLink({ open, expect, clock = systemClock }: Contract, keep: Keep): Promise<void> {
   const opened = await open()
   try {
-    await keep?.({
+    await keep({
       ports: opened.ports,
       another: () => opened.another(),
       expect,

@@ -94,7 +94,7 @@ export const expectPromises: Promises = {
     const stream = await openStream(scene)
     const send = () => stream.append(record(0, 'x', { id: 'same', expect: 0 }))
     const [first, inFlight] = await Promise.all([send(), send()])
-    const position = first?.ending === 'stored' ? first.position : -1
+    const position = first.ending === 'stored' ? first.position : -1
     scene.expect(inFlight).toEqual({ ending: 'stored', position, repeat: true })
     scene.expect(await send()).toEqual({ ending: 'stored', position, repeat: true })
     scene.expect(await textsOf(stream)).toEqual(['x'])

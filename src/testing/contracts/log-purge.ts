@@ -3,7 +3,7 @@ import { pause } from '../../clock.js'
 import { START } from '../../log/record.js'
 import type { LogStream } from '../../log/log.js'
 import type { Promises } from './contract.js'
-import { appendAll, eventually, failure, numbered, openStream, readAll, record, seen, stored } from './steps.js'
+import { appendAll, drain, eventually, failure, numbered, openStream, readAll, record, seen, stored } from './steps.js'
 import { take, textsOf } from './steps.js'
 
 export const purgePromises: Promises = {
@@ -159,7 +159,7 @@ export const purgePromises: Promises = {
       [positions[10], {}],
     ] as const) {
       const reader = stream.read({ after: after as number, untilEnd: true, recordsMax: 5, ...options })
-      scene.expect(await failure(takeAll(reader))).toBe('IntegrityError OVERRUN')
+      scene.expect(await failure(drain(reader))).toBe('IntegrityError OVERRUN')
     }
   },
 
@@ -171,7 +171,7 @@ export const purgePromises: Promises = {
     )
     await stream.purge(0, (positions[49] as number) + 1)
     const reader = stream.read({ after: positions[10] as number, partition: 0, untilEnd: true })
-    scene.expect(await failure(takeAll(reader))).toBe('IntegrityError OVERRUN')
+    scene.expect(await failure(drain(reader))).toBe('IntegrityError OVERRUN')
   },
 
   'lets a reader that has read all be purged behind, and read on': async scene => {
@@ -264,8 +264,4 @@ async function recordTimes(stream: LogStream): Promise<{ position: number; time:
     for (const { position, time } of batch.records) times.push({ position, time })
   }
   return times
-}
-
-async function takeAll(reader: AsyncIterable<unknown>): Promise<void> {
-  for await (const _ of reader) void _
 }
