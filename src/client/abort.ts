@@ -1,0 +1,38 @@
+/** Waiting that an `AbortSignal` cuts short: one listener however many waits there are, and nothing left behind. */
+
+/** What a caller's signal may interrupt. `end()` it when done. */
+export class Interruptible {
+  readonly #signal: AbortSignal | undefined
+  readonly #abort = () => {
+    this.#reject?.(this.#signal?.reason)
+    this.#also?.()
+  }
+  readonly #also: (() => void) | undefined
+  #reject: ((reason: unknown) => void) | undefined
+
+  /** `also` is called when the signal aborts. Throws its reason when it has aborted already. */
+  constructor(signal: AbortSignal | undefined, also?: () => void) {
+    signal?.throwIfAborted()
+    this.#signal = signal
+    this.#also = also
+    signal?.addEventListener('abort', this.#abort, { once: true })
+  }
+
+  /** What the promise gives, or rejects with the signal's reason as soon as it aborts. One at a time. */
+  wait<T>(promise: Promise<T>): Promise<T> {
+    if (this.#signal === undefined) return promise
+    return new Promise<T>((resolve, reject) => {
+      this.check()
+      this.#reject = reject
+      promise.then(resolve, reject)
+    })
+  }
+
+  check(): void {
+    this.#signal?.throwIfAborted()
+  }
+
+  end(): void {
+    this.#signal?.removeEventListener('abort', this.#abort)
+  }
+}

@@ -1,0 +1,72 @@
+/** Links a client to a log: which kind is settled by what is given, and only that kind is loaded. */
+import { systemChance, systemClock } from '../clock.js'
+import { DefinitionError } from '../errors.js'
+import { badOption } from '../options.js'
+import type { EmbeddedOptions } from '../log/embedded/embedded.js'
+import type { JetStreamOptions } from '../log/jetstream/settings.js'
+import type { Ports } from '../log/ports.js'
+import { silent, type Tell } from '../telemetry/events.js'
+import type { Client } from './client.js'
+import { linked } from './linked.js'
+
+interface Common {
+  /** How many servers keep what this client makes, where a stream does not say. Default 1. */
+  readonly replicas?: 1 | 3 | 5
+  /** Told what happens to the link: lost, back, warnings. Must not throw. */
+  readonly onEvent?: Tell
+}
+
+/** A NATS server with JetStream. What is absent comes from the `NATS_*` environment. */
+export type ConnectToServer = JetStreamOptions & Common
+/** The embedded log in a folder; a node may be running on it. */
+export type ConnectToFolder = Common & Pick<EmbeddedOptions, 'sync'> & { readonly dataDir: string }
+/** A log in memory, gone with the client: for tests and trials. */
+export type ConnectToMemory = Common & { readonly memory: true }
+
+export type ConnectOptions = ConnectToServer | ConnectToFolder | ConnectToMemory
+
+const FOLDER_DEFAULT = '.stream-node'
+
+/**
+ * Connects to a log: JetStream with `servers` (or any other option of a NATS connection), the embedded log with
+ * `dataDir`, one in memory with `memory`. With none of them, `NATS_URL` or `NATS_CONTEXT` in the environment mean
+ * JetStream, else it is the embedded log in `.stream-node`.
+ *
+ * Rejects with a `DefinitionError` for wrong options or credentials, with `NO_SERVER` when nothing answers.
+ */
+export async function connect(options: ConnectOptions = {}): Promise<Client> {
+  if (typeof options !== 'object' || options === null) throw badOption('the options of connect', 'an object', options)
+  const { replicas = 1, onEvent = silent, ...link } = options
+  if (![1, 3, 5].includes(replicas)) throw badOption('replicas of connect', '1, 3 or 5', replicas)
+  if (typeof onEvent !== 'function') throw badOption('onEvent of connect', 'a function', onEvent)
+  const parts = { clock: systemClock, chance: systemChance, tell: onEvent, replicas }
+  const ports = await openPorts(link, parts)
+  try {
+    return await linked(ports, parts)
+  } catch (error) {
+    await ports.close()
+    throw error
+  }
+}
+
+type Link = JetStreamOptions | { readonly dataDir: string } | { readonly memory: true }
+
+async function openPorts(link: Link, parts: Parameters<typeof linked>[1]): Promise<Ports> {
+  const { clock, chance, tell } = parts
+  const kinds = ['servers', 'dataDir', 'memory'].filter(kind => (link as Record<string, unknown>)[kind] !== undefined)
+  if (kinds.length > 1) {
+    const what = `connect got ${kinds.join(' and ')}, which are different logs`
+    throw new DefinitionError('BAD_OPTION', what, 'give one of them')
+  }
+  if (kinds[0] === 'servers' || (kinds.length === 0 && (Object.keys(link).length > 0 || serverInEnvironment()))) {
+    const { openJetStream } = await import('../log/jetstream/jetstream.js')
+    return openJetStream(link as JetStreamOptions, { clock, chance, tell })
+  }
+  const { openEmbedded } = await import('../log/embedded/embedded.js')
+  const where = kinds.length === 0 ? { dataDir: FOLDER_DEFAULT } : link
+  return openEmbedded({ ...where, role: 'guest' }, { clock, chance, tell })
+}
+
+function serverInEnvironment(): boolean {
+  return Boolean(process.env['NATS_URL']) || Boolean(process.env['NATS_CONTEXT'])
+}

@@ -1,0 +1,173 @@
+/** The client at work on an open log. */
+import { pause, type Chance, type Clock } from '../clock.js'
+import { UnavailableError } from '../errors.js'
+import { knownOptions } from '../options.js'
+import type { Ports } from '../log/ports.js'
+import { checkedId, checkedKey, checkedTime } from '../stream/derive.js'
+import { Streams, type OpenStream, type StreamsParts } from '../stream/open.js'
+import { Sender } from '../stream/sender.js'
+import { settingsOf, type Source, type Stream, type Target } from '../stream/stream.js'
+import type { About } from '../stream/wire.js'
+import { withTraceContext } from '../telemetry/otel.js'
+import { Interruptible } from './abort.js'
+import type { Client, Published, PublishOptions } from './client.js'
+import { describe, type StreamDescription } from './describe.js'
+import { checkPublishAll, publishAll, type Lane, type PublishAllOptions, type PublishedAll } from './publishing.js'
+import { Reading, type ReadingOptions } from './reading.js'
+
+/** What a client needs beside the log. */
+export interface LinkedParts extends StreamsParts {
+  readonly clock: Clock
+  readonly chance: Chance
+}
+
+/** A client on these ports, which it closes when it is closed itself. */
+export async function linked(ports: Ports, parts: LinkedParts): Promise<Client> {
+  return new Linked(ports, await Streams.on(ports, parts), parts)
+}
+
+const CLOSE_WAIT_MS = 5000
+const PUBLISH_OPTIONS = ['id', 'key', 'time', 'headers', 'signal']
+
+/** A stream that is being opened, and how many wait for it. */
+interface Opening<T> {
+  readonly lane: Promise<Lane<T>>
+  ready: Lane<T> | undefined
+  waiting: number
+}
+
+class Linked implements Client {
+  readonly log: string
+  readonly #ports: Ports
+  readonly #streams: Streams
+  readonly #clock: Clock
+  readonly #name: string
+  readonly #openings = new Map<unknown, Opening<never>>()
+  readonly #senders = new Set<Sender>()
+  #ids = 0
+  #closing: Promise<void> | undefined
+
+  constructor(ports: Ports, streams: Streams, { clock, chance }: LinkedParts) {
+    this.log = ports.log.description
+    this.#ports = ports
+    this.#streams = streams
+    this.#clock = clock
+    this.#name = chance.name()
+  }
+
+  async publish<T>(stream: Target<T>, value: T, options: PublishOptions = {}): Promise<Published> {
+    const about = checkedAbout(stream.name, options)
+    const abort = new Interruptible(options.signal)
+    try {
+      const opening = this.#opening(stream)
+      // One that need not wait must not overtake those that do.
+      if (opening.ready === undefined || opening.waiting > 0) {
+        opening.waiting++
+        await abort.wait(opening.lane).finally(() => opening.waiting--)
+      }
+      const { open, sender, nextId } = opening.ready as Lane<T>
+      const append = open.wire.write(value, about, nextId())
+      const { partition } = append
+      return await abort.wait(
+        new Promise<Published>((resolve, reject) => {
+          const stored = (position: number, repeat: boolean) => resolve({ partition, position, repeat })
+          sender.send(append, { stored, failed: reject, signal: options.signal })
+        }),
+      )
+    } finally {
+      abort.end()
+    }
+  }
+
+  async publishAll<T>(
+    stream: Target<T>,
+    values: Iterable<T> | AsyncIterable<T>,
+    options: PublishAllOptions<T> = {},
+  ): Promise<PublishedAll> {
+    options.signal?.throwIfAborted()
+    const lane = await this.#opening(stream).lane
+    checkPublishAll(lane, values, options)
+    return publishAll(lane, values, options)
+  }
+
+  read<T>(stream: Source<T>, options: ReadingOptions = {}): Reading<T> {
+    settingsOf(stream)
+    return new Reading(async () => {
+      this.#check()
+      return this.#streams.open(stream as Stream<T>)
+    }, options)
+  }
+
+  async stream(name: string): Promise<Stream<unknown>> {
+    this.#check()
+    return this.#streams.named(name)
+  }
+
+  async streams(): Promise<readonly string[]> {
+    this.#check()
+    return this.#streams.kept.names()
+  }
+
+  async describe(stream: string | Source<unknown>): Promise<StreamDescription> {
+    this.#check()
+    return describe(this.#streams, typeof stream === 'string' ? stream : stream.name)
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    const waited = new AbortController()
+    const settled = Promise.all([...this.#senders].map(sender => sender.drained()))
+    await Promise.race([settled, pause(this.#clock, CLOSE_WAIT_MS, waited.signal)])
+    waited.abort()
+    for (const sender of this.#senders) sender.close()
+    await this.#ports.close()
+  }
+
+  #check(): void {
+    if (this.#closing !== undefined) throw new UnavailableError('CLOSED', 'the client is closed', 'connect again')
+  }
+
+  #opening<T>(stream: Target<T>): Opening<T> {
+    this.#check()
+    settingsOf(stream)
+    const known = this.#openings.get(stream) as Opening<T> | undefined
+    if (known !== undefined) return known
+    const lane = this.#lane(stream as Stream<T>)
+    const opening: Opening<T> = { lane, ready: undefined, waiting: 0 }
+    this.#openings.set(stream, opening as unknown as Opening<never>)
+    lane.then(
+      ready => (opening.ready = ready),
+      // The next try begins anew: what was missing may be there by then.
+      () => this.#openings.delete(stream),
+    )
+    return opening
+  }
+
+  async #lane<T>(stream: Stream<T>): Promise<Lane<T>> {
+    const open: OpenStream<T> = await this.#streams.open(stream)
+    const { last } = await open.log.extent()
+    this.#check()
+    const sender = new Sender(open.log, last, this.#clock)
+    this.#senders.add(sender)
+    return { open, sender, clock: this.#clock, nextId: () => `${this.#name}/${++this.#ids}` }
+  }
+}
+
+function checkedAbout(name: string, options: PublishOptions): About {
+  const where = `publish to stream "${name}"`
+  knownOptions(where, options, PUBLISH_OPTIONS)
+  const { id, key, time, headers } = options
+  return {
+    id: id === undefined ? undefined : checkedId(where, 'the option id', id),
+    key: key === undefined ? undefined : checkedKey(where, 'the option key', key),
+    time: time === undefined ? undefined : checkedTime(where, 'the option time', time),
+    headers: withTraceContext(headers),
+  }
+}

@@ -1,0 +1,46 @@
+/** The face of stream-node: every public name, in the order a newcomer meets it. What is not here may change. */
+
+// What flows: streams and their keys.
+export { stream } from './stream/stream.js'
+export type { Format, Source, Stream, StreamOptions, Target } from './stream/stream.js'
+export { key, keyParts } from './stream/key.js'
+export type { Key } from './stream/key.js'
+
+// In and out, from any program.
+export { connect } from './client/connect.js'
+export type { ConnectOptions, ConnectToFolder, ConnectToMemory, ConnectToServer } from './client/connect.js'
+export type { Client, Published, PublishOptions } from './client/client.js'
+export type { PublishAllOptions, PublishedAll } from './client/publishing.js'
+export type { ReadBatch, Reading, ReadingOptions } from './client/reading.js'
+export type { StreamDescription } from './client/describe.js'
+export type { StreamRecord } from './stream/record.js'
+export type { Position } from './log/record.js'
+
+// How values become bytes.
+export { json } from './codec/json.js'
+export { avro } from './codec/avro.js'
+export type { AvroOptions, AvroSchema } from './codec/avro.js'
+export { bytes } from './codec/bytes.js'
+export type { Codec, CodecDefinition } from './codec/codec.js'
+export type { GuardOptions } from './codec/guards.js'
+
+// Where a key is, for producers that write without us.
+export { partitionOf } from './stream/partitioner.js'
+
+// How people write spans of time and amounts of memory.
+export type { Duration, Size } from './options.js'
+
+// What goes wrong: the class says what happens next, the code names the case.
+export {
+  DefinitionError,
+  FencedError,
+  IntegrityError,
+  InvariantError,
+  RecordError,
+  StreamNodeError,
+  UnavailableError,
+} from './errors.js'
+export type { ErrorCode, ErrorDetails } from './errors.js'
+
+// What the engine tells while it works.
+export type { Event, LogEvent, Tell } from './telemetry/events.js'

@@ -1,0 +1,199 @@
+/**
+ * The definitions of streams as the log keeps them, in the bucket `stream-node` under `streams.<name>`: written when a
+ * stream is first used, held against every later user's own, and enough to read and write the stream by name alone.
+ */
+import { codecOf, type CodecDefinition } from '../codec/codec.js'
+import { DefinitionError, IntegrityError } from '../errors.js'
+import { didYouMean } from '../options.js'
+import type { Bucket } from '../log/bucket.js'
+import { idRule, keyRule, timeRule, type Rule } from './derive.js'
+import { settingsOf, streamOf, type Format, type Stream } from './stream.js'
+
+/** The name of the bucket. */
+export const BUCKET = 'stream-node'
+const STREAMS = 'streams'
+const VERSION = 1
+
+/** How a key, time or id is found: in a field, or by a function that only code knows. */
+export type KeptRule = { readonly field: string } | { readonly function: true }
+
+/** A stream's definition as it is kept. */
+export interface KeptStream {
+  readonly version: typeof VERSION
+  readonly partitions: number
+  readonly format: Format
+  readonly codec: CodecDefinition
+  readonly key?: KeptRule
+  readonly time?: KeptRule
+  readonly id?: KeptRule
+  readonly outOfOrdernessMs: number
+  readonly idleAfterMs: number
+  readonly source?: { readonly stream: string; readonly subject: string }
+}
+
+/** The definitions in one log. */
+export class KeptStreams {
+  constructor(readonly bucket: Bucket) {}
+
+  /**
+   * Writes a stream's definition down, or holds it against the one that is kept: other partitions, format, source or
+   * key rule are `STREAM_DIFFERS`, another codec is `CODEC_DIFFERS`, each naming both. What the kept one lacks is added.
+   * Gives false when there is nothing to rely on, for we may not write here.
+   */
+  async settle<T>(stream: Stream<T>): Promise<boolean> {
+    const own = keptOf(stream)
+    for (;;) {
+      const entry = await this.bucket.get(entryKey(stream.name))
+      const kept = entry?.value === undefined ? undefined : parse(stream.name, entry.value)
+      if (kept !== undefined) verify(stream.name, kept, own)
+      const wanted = kept === undefined ? own : merge(kept, own)
+      if (kept !== undefined && same(kept, wanted)) return true
+      const ending = await this.bucket.put(entryKey(stream.name), bytesOf(wanted), entry?.revision ?? 0)
+      if (ending.ending === 'stored') return true
+      if (ending.ending === 'refused' && ending.why === 'denied') return kept !== undefined
+      // Somebody was first, or nobody can say: what is kept now tells.
+      if (ending.ending === 'unknown' || ending.why === 'expected') continue
+      throw ending.error
+    }
+  }
+
+  /** The definition of a stream, if one is kept. */
+  async find(name: string): Promise<KeptStream | undefined> {
+    const entry = await this.bucket.get(entryKey(name))
+    return entry?.value === undefined ? undefined : parse(name, entry.value)
+  }
+
+  /** The names of all streams with a definition, sorted. */
+  async names(): Promise<readonly string[]> {
+    const keys = await this.bucket.keys(STREAMS)
+    return keys.map(key => key.slice(STREAMS.length + 1)).sort()
+  }
+
+  /** `NO_SUCH_STREAM`, with the nearest name there is. */
+  async missing(name: string): Promise<DefinitionError> {
+    const names = await this.names()
+    const mend =
+      names.length === 0 ? 'there are none yet; a program that publishes to it makes it' : didYouMean(name, names)
+    return new DefinitionError('NO_SUCH_STREAM', `there is no stream "${name}"`, mend, { facts: { name } })
+  }
+}
+
+/** A stream as its kept definition has it. Rules that only code knows are left out. */
+export function streamFrom(name: string, kept: KeptStream): Stream<unknown> {
+  const where = `stream "${name}"`
+  return streamOf<unknown>(name, kept.partitions, {
+    key: keyRule(where, fieldOf(kept.key)),
+    time: timeRule(where, fieldOf(kept.time)),
+    id: idRule(where, fieldOf(kept.id)),
+    codec: codecOf(kept.codec),
+    format: kept.format,
+    outOfOrdernessMs: kept.outOfOrdernessMs,
+    idleAfterMs: kept.idleAfterMs,
+    ...(kept.source !== undefined && { source: kept.source }),
+  })
+}
+
+function keptOf<T>(stream: Stream<T>): KeptStream {
+  const settings = settingsOf(stream)
+  return {
+    version: VERSION,
+    partitions: stream.partitions,
+    format: settings.format,
+    codec: settings.codec.definition,
+    ...(settings.key !== undefined && { key: keptRule(settings.key) }),
+    ...(settings.time !== undefined && { time: keptRule(settings.time) }),
+    ...(settings.id !== undefined && { id: keptRule(settings.id) }),
+    outOfOrdernessMs: settings.outOfOrdernessMs,
+    idleAfterMs: settings.idleAfterMs,
+    ...(settings.source !== undefined && { source: settings.source }),
+  }
+}
+
+function keptRule(rule: Rule<never, unknown>): KeptRule {
+  return rule.field === undefined ? { function: true } : { field: rule.field }
+}
+
+function fieldOf(rule: KeptRule | undefined): string | undefined {
+  return rule !== undefined && 'field' in rule ? rule.field : undefined
+}
+
+function verify(name: string, kept: KeptStream, own: KeptStream): void {
+  const differ = (what: string, there: string, here: string, mend: string) => {
+    const facts = { stream: name, kept: there, given: here }
+    const text = `stream "${name}" is kept with ${there} ${what}, but this program says ${here}`
+    return new DefinitionError(what === 'as codec' ? 'CODEC_DIFFERS' : 'STREAM_DIFFERS', text, mend, { facts })
+  }
+  const same = `say the same, or use another stream`
+  if (kept.codec.name !== own.codec.name) throw differ('as codec', kept.codec.name, own.codec.name, same)
+  if (kept.partitions !== own.partitions) {
+    const mend = `set partitions: ${kept.partitions}, or use another stream: the count decides where every key is`
+    throw differ('as number of partitions', String(kept.partitions), String(own.partitions), mend)
+  }
+  if (kept.format !== own.format) throw differ('as format', `'${kept.format}'`, `'${own.format}'`, same)
+  const [keptKey, ownKey] = [fieldOf(kept.key), fieldOf(own.key)]
+  // Two functions cannot be compared; a function where a field is kept would leave the command line with a wrong rule.
+  if (keptKey !== undefined && own.key !== undefined && keptKey !== ownKey) {
+    throw differ('as key', `'${keptKey}'`, ownKey === undefined ? 'a function' : `'${ownKey}'`, same)
+  }
+  const [there, here] = [sourceText(kept), sourceText(own)]
+  if (there !== here) throw differ('as source', there, here, same)
+}
+
+function sourceText({ source }: KeptStream): string {
+  return source === undefined ? 'none' : `${source.subject} of ${source.stream}`
+}
+
+/** What is given later is the newer truth where it does not contradict: a field for a function, a schema's next state. */
+function merge(kept: KeptStream, own: KeptStream): KeptStream {
+  return { ...kept, ...own }
+}
+
+function same(a: KeptStream, b: KeptStream): boolean {
+  return JSON.stringify(sorted(a)) === JSON.stringify(sorted(b))
+}
+
+function sorted(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return value.map(sorted)
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, inner]) => [name, sorted(inner)]),
+  )
+}
+
+function entryKey(name: string): string {
+  return `${STREAMS}.${name}`
+}
+
+function bytesOf(kept: KeptStream): Uint8Array {
+  return Buffer.from(JSON.stringify(kept))
+}
+
+function parse(name: string, bytes: Uint8Array): KeptStream {
+  let kept: Partial<Omit<KeptStream, 'version'>> & { readonly version?: number }
+  try {
+    kept = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')) as typeof kept
+  } catch (cause) {
+    throw badEntry(name, 'is no JSON', cause)
+  }
+  const { version, partitions, format, codec } = kept
+  if (typeof version === 'number' && version > VERSION) {
+    const what = `the definition of stream "${name}" has version ${version}, and this program knows ${VERSION}`
+    throw new DefinitionError('STREAM_DIFFERS', what, 'use a newer stream-node')
+  }
+  const good =
+    version === VERSION &&
+    Number.isSafeInteger(partitions) &&
+    (format === 'message' || format === 'batch') &&
+    typeof codec === 'object' &&
+    Number.isFinite(kept.outOfOrdernessMs) &&
+    Number.isFinite(kept.idleAfterMs)
+  if (!good) throw badEntry(name, 'is not one of ours')
+  return kept as KeptStream
+}
+
+function badEntry(name: string, what: string, cause?: unknown): IntegrityError {
+  const mend = `look at the entry ${entryKey(name)} of the bucket ${BUCKET}; deleted, it is written anew at the next use`
+  return new IntegrityError('BAD_LOG', `the kept definition of stream "${name}" ${what}`, mend, { cause })
+}

@@ -1,0 +1,117 @@
+/**
+ * Opens streams on one log: the definition is held against the kept one, the stream in the log is made or verified, and
+ * its codec made ready.
+ */
+import type { Chance } from '../clock.js'
+import type { SchemaStore } from '../codec/codec.js'
+import { DefinitionError } from '../errors.js'
+import type { Bucket } from '../log/bucket.js'
+import type { LogStream, StreamSpec } from '../log/log.js'
+import type { Ports } from '../log/ports.js'
+import type { Tell } from '../telemetry/events.js'
+import { BUCKET, KeptStreams, streamFrom } from './kept.js'
+import { settingsOf, type Stream } from './stream.js'
+import { Wire } from './wire.js'
+
+const DEDUP_WINDOW_DEFAULT_MS = 20_000
+
+/** A stream of the log with all that is needed to write and read its records. */
+export interface OpenStream<T> {
+  readonly stream: Stream<T>
+  readonly log: LogStream
+  readonly wire: Wire<T>
+}
+
+/** The streams of one log. */
+export class Streams {
+  readonly kept: KeptStreams
+  readonly #ports: Ports
+  readonly #schemas: SchemaStore
+  readonly #chance: Chance
+  readonly #tell: Tell
+  readonly #replicas: number
+
+  private constructor(ports: Ports, bucket: Bucket, { chance, tell, replicas }: StreamsParts) {
+    this.kept = new KeptStreams(bucket)
+    this.#ports = ports
+    this.#schemas = schemasIn(bucket)
+    this.#chance = chance
+    this.#tell = tell
+    this.#replicas = replicas
+  }
+
+  /** Opens the bucket in which definitions and schemas are kept. */
+  static async on(ports: Ports, parts: StreamsParts): Promise<Streams> {
+    return new Streams(ports, await ports.bucket({ name: BUCKET, replicas: parts.replicas }), parts)
+  }
+
+  /**
+   * Opens a stream and makes it when it is not there. What its definition leaves to the log (retention, window,
+   * replicas) is taken as it stands; what it says must be so, else `STREAM_DIFFERS` or `CODEC_DIFFERS`. Idempotent.
+   */
+  async open<T>(stream: Stream<T>): Promise<OpenStream<T>> {
+    const there = await this.#ports.log.find(stream.name)
+    // A stream that differs must not leave a definition behind, so the log is asked before it is written.
+    const log = await this.#ports.log.open(this.#spec(stream, there?.spec))
+    if (!(await this.kept.settle(stream))) {
+      const what = `the definition of stream "${stream.name}" could not be kept: writing to the bucket is not permitted`
+      this.#tell({ type: 'log.warning', what, mend: `permit it, or tail and publish need the program's code` })
+    }
+    const codec = await settingsOf(stream).codec.open(this.#schemas)
+    const turn = Math.floor(this.#chance.fraction() * stream.partitions)
+    return { stream, log, wire: new Wire(stream, codec, turn) }
+  }
+
+  /** The stream of this name as it is kept. Rejects with `NO_SUCH_STREAM`. */
+  async named(name: string): Promise<Stream<unknown>> {
+    const kept = await this.kept.find(name)
+    if (kept === undefined) throw await this.kept.missing(name)
+    return streamFrom(name, kept)
+  }
+
+  #spec<T>(stream: Stream<T>, there: StreamSpec | undefined): StreamSpec {
+    const { retention, replicas, dedupWindowMs, source } = settingsOf(stream)
+    const asked = { name: stream.name, partitions: stream.partitions, ...(source !== undefined && { source }) }
+    return {
+      ...asked,
+      retention: retention ?? there?.retention ?? {},
+      replicas: replicas ?? there?.replicas ?? this.#replicas,
+      dedupWindowMs: dedupWindowMs ?? there?.dedupWindowMs ?? DEDUP_WINDOW_DEFAULT_MS,
+    }
+  }
+}
+
+/** What opening streams needs beside the log. */
+export interface StreamsParts {
+  readonly chance: Chance
+  readonly tell: Tell
+  /** How many copies of a stream that does not say, when it is made, and of the bucket. */
+  readonly replicas: number
+}
+
+/** The schemas that records were written under: the entries `schemas.<fingerprint>` of a bucket. */
+export function schemasIn(bucket: Bucket): SchemaStore {
+  const keyOf = (fingerprint: string) => `schemas.${fingerprint}`
+  return {
+    async get(fingerprint) {
+      const value = (await bucket.get(keyOf(fingerprint)))?.value
+      return value === undefined ? undefined : Buffer.from(value).toString('utf8')
+    },
+    async put(fingerprint, schema) {
+      if ((await this.get(fingerprint)) !== undefined) return
+      const ending = await bucket.put(keyOf(fingerprint), Buffer.from(schema), 0)
+      if (ending.ending === 'stored') return
+      // The same fingerprint comes with the same text, so whoever was first wrote what we would have.
+      if ((await this.get(fingerprint)) !== undefined) return
+      if (ending.ending === 'refused' && ending.why === 'denied') {
+        const what = `schema ${fingerprint} could not be kept: writing to the bucket ${BUCKET} is not permitted`
+        throw new DefinitionError(
+          'PERMISSION_DENIED',
+          what,
+          'permit it, for without its schema nobody reads the records',
+        )
+      }
+      throw ending.error
+    },
+  }
+}

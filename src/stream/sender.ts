@@ -1,0 +1,274 @@
+/**
+ * Sends records to one stream so that each is stored once and in order, whatever the link does: an append that ends
+ * without an answer is made again with the same id and bytes, or looked for in the log when its id may be forgotten.
+ */
+import type { Clock } from '../clock.js'
+import { pause } from '../clock.js'
+import { IntegrityError, UnavailableError, type StreamNodeError } from '../errors.js'
+import type { Append, Ending, LogStream } from '../log/log.js'
+import { START, type Position } from '../log/record.js'
+
+/** Hears how one record ended: exactly one of the two is called, once. */
+export interface Answer {
+  /** `repeat`: it was there before its first send. */
+  stored(position: Position, repeat: boolean): void
+  failed(error: StreamNodeError): void
+  /** Aborted before the first send: it is never sent, and neither is called. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** An append with a name to send it again under. */
+export type Named = Append & { readonly id: string }
+
+interface Sending {
+  readonly append: Named
+  readonly answer: Answer
+  /** `elapsed()` of the first send; undefined until then. The log forgets ids by age. */
+  firstSentMs: number | undefined
+  /** The end of the stream known before the first send: if it was stored, it was after this. */
+  floor: Position
+  /** An earlier send ended without an answer, so a refusal of a later one is not the whole truth. */
+  doubtful: boolean
+  refusal: StreamNodeError | undefined
+  settled: boolean
+}
+
+const RETRY_MIN_MS = 20
+const RETRY_MAX_MS = 250
+
+/**
+ * An ordered, idempotent sender. Order per partition is that of the calls, as far as the log keeps it: of several on
+ * the way it may lose the first and store later ones, and then the first comes after them.
+ */
+export class Sender {
+  readonly #stream: LogStream
+  readonly #clock: Clock
+  /** All that is unsettled, oldest first, from `#head` on; up to `#next` it has been sent. */
+  #line: Sending[] = []
+  #head = 0
+  #next = 0
+  #inFlight = 0
+  #end: Position
+  #interrupted = false
+  #recovering = false
+  #retryMs = RETRY_MIN_MS
+  #waitsForRoom = false
+  #closed: UnavailableError | undefined
+  #roomy: Signal | undefined
+  #drained: Signal | undefined
+
+  /** `end`: the last position of the stream, as `extent()` gave it before the first send. */
+  constructor(stream: LogStream, end: Position, clock: Clock) {
+    this.#stream = stream
+    this.#end = end
+    this.#clock = clock
+  }
+
+  /** Sends a record after all that were given before, now when there is room. Ask `room()` first to keep memory bound. */
+  send(append: Named, answer: Answer): void {
+    if (this.#closed !== undefined) return answer.failed(this.#closed)
+    const sending: Sending = {
+      append,
+      answer,
+      firstSentMs: undefined,
+      floor: START,
+      doubtful: false,
+      refusal: undefined,
+      settled: false,
+    }
+    this.#line.push(sending)
+    if (this.#next === this.#line.length - 1) this.#pump()
+  }
+
+  /** Undefined when a record would be sent at once, else a promise for when to ask again; it never rejects. */
+  room(): Promise<void> | undefined {
+    if (this.#closed !== undefined) return undefined
+    if (this.#next === this.#line.length && !this.#interrupted && this.#stream.room() === undefined) return undefined
+    this.#roomy ??= new Signal()
+    // With nothing in line, nobody but this call would notice the room.
+    this.#pump()
+    return this.#roomy?.promise
+  }
+
+  /** Resolves when everything given so far has been settled. */
+  async drained(): Promise<void> {
+    if (this.#head === this.#line.length) return
+    this.#drained ??= new Signal()
+    await this.#drained.promise
+  }
+
+  /** Ends it: what was not settled fails with `CLOSED`, and so do later sends. */
+  close(): void {
+    this.#closed ??= new UnavailableError(
+      'CLOSED',
+      'the client is closed',
+      'keep it open until everything is published',
+    )
+    for (let i = this.#head; i < this.#line.length; i++) {
+      const sending = this.#line[i] as Sending
+      if (!sending.settled) this.#fail(sending, this.#closed)
+    }
+    this.#tidy()
+    this.#wake()
+  }
+
+  #pump(): void {
+    while (!this.#interrupted && this.#closed === undefined) {
+      if (this.#next === this.#line.length && this.#roomy === undefined) return
+      const room = this.#stream.room()
+      if (room !== undefined) return this.#whenRoom(room)
+      if (this.#next === this.#line.length) return this.#wake()
+      this.#transmit(this.#line[this.#next++] as Sending)
+    }
+  }
+
+  #whenRoom(room: Promise<void>): void {
+    if (this.#waitsForRoom) return
+    this.#waitsForRoom = true
+    const go = () => {
+      this.#waitsForRoom = false
+      this.#pump()
+    }
+    // It rejects only when the link was closed for good.
+    room.then(go, () => this.close())
+  }
+
+  #transmit(sending: Sending): void {
+    if (sending.settled) return
+    if (sending.firstSentMs === undefined) {
+      if (sending.answer.signal?.aborted) {
+        sending.settled = true
+        return this.#tidy()
+      }
+      sending.firstSentMs = this.#clock.elapsed()
+      sending.floor = this.#end
+    }
+    this.#inFlight++
+    // The promise never rejects.
+    void this.#stream.append(sending.append).then(ending => this.#ended(sending, ending))
+  }
+
+  #ended(sending: Sending, ending: Ending): void {
+    this.#inFlight--
+    if (ending.ending === 'stored') {
+      if (ending.position > this.#end) this.#end = ending.position
+      this.#retryMs = RETRY_MIN_MS
+      // After a send without an answer, the log may call our own record a repeat of itself.
+      this.#store(sending, ending.position, ending.repeat && !(sending.doubtful && ending.position > sending.floor))
+    } else if (ending.ending === 'unknown') {
+      if (ending.error instanceof IntegrityError) this.#fail(sending, ending.error)
+      else if (ending.error.code === 'CLOSED') this.close()
+      sending.doubtful = true
+      this.#interrupted = true
+    } else if (ending.why === 'unavailable') {
+      if (ending.error.code === 'CLOSED') this.close()
+      this.#interrupted = true
+    } else if (sending.doubtful) {
+      sending.refusal = ending.error
+      this.#interrupted = true
+    } else {
+      this.#fail(sending, ending.error)
+    }
+    this.#tidy()
+    if (this.#interrupted && this.#inFlight === 0) void this.#recover()
+  }
+
+  /** Waits for the log, settles what can not be sent again, and lets `#pump` send all the rest from the oldest on. */
+  async #recover(): Promise<void> {
+    if (this.#recovering) return
+    this.#recovering = true
+    await pause(this.#clock, this.#retryMs)
+    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS)
+    try {
+      for (let room = this.#stream.room(); room !== undefined; room = this.#stream.room()) await room
+      await this.#settleOld()
+      this.#tidy()
+      this.#next = this.#head
+      this.#interrupted = false
+    } catch (error) {
+      if (isPassing(error)) {
+        if ((error as StreamNodeError).code === 'CLOSED') this.close()
+      } else this.#failAll(error as StreamNodeError)
+    }
+    this.#recovering = false
+    if (this.#closed !== undefined) return
+    if (this.#interrupted) void this.#recover()
+    else this.#pump()
+  }
+
+  /** An id is trusted for half the window: the server's clock and ours need not agree, and bytes may be on the way. */
+  async #settleOld(): Promise<void> {
+    const old = new Map<string, Sending>()
+    const trustedFromMs = this.#clock.elapsed() - this.#stream.spec.dedupWindowMs / 2
+    let floor: Position = Number.MAX_SAFE_INTEGER
+    for (let i = this.#head; i < this.#next; i++) {
+      const sending = this.#line[i] as Sending
+      if (sending.settled || !sending.doubtful) continue
+      if (sending.refusal === undefined && (sending.firstSentMs as number) > trustedFromMs) continue
+      old.set(sending.append.id, sending)
+      floor = Math.min(floor, sending.floor)
+    }
+    if (old.size === 0) return
+    // What retention has dropped from below the floor on can not be looked for.
+    const { first } = await this.#stream.extent()
+    const after = floor < first - 1 ? START : floor
+    for await (const batch of this.#stream.read({ after, untilEnd: true, headersOnly: true })) {
+      for (const record of batch.records) {
+        const id = record.id
+        const found = id === undefined ? undefined : old.get(id)
+        if (found !== undefined && !found.settled) this.#store(found, record.position, false)
+      }
+    }
+    for (const sending of old.values()) {
+      if (!sending.settled && sending.refusal !== undefined) this.#fail(sending, sending.refusal)
+    }
+  }
+
+  #store(sending: Sending, position: Position, repeat: boolean): void {
+    if (sending.settled) return
+    sending.settled = true
+    sending.answer.stored(position, repeat)
+  }
+
+  #fail(sending: Sending, error: StreamNodeError): void {
+    if (sending.settled) return
+    sending.settled = true
+    sending.answer.failed(error)
+  }
+
+  #failAll(error: StreamNodeError): void {
+    for (let i = this.#head; i < this.#next; i++) this.#fail(this.#line[i] as Sending, error)
+    this.#tidy()
+    this.#next = this.#head
+    this.#interrupted = false
+  }
+
+  #tidy(): void {
+    while (this.#head < this.#line.length && (this.#line[this.#head] as Sending).settled) this.#head++
+    if (this.#next < this.#head) this.#next = this.#head
+    if (this.#head === this.#line.length) {
+      this.#drained?.give()
+      this.#drained = undefined
+    }
+    // Shifting each time would be quadratic; this way each entry is moved once on average.
+    if (this.#head < 1024 || this.#head * 2 < this.#line.length) return
+    this.#line = this.#line.slice(this.#head)
+    this.#next -= this.#head
+    this.#head = 0
+  }
+
+  #wake(): void {
+    this.#roomy?.give()
+    this.#roomy = undefined
+  }
+}
+
+/** Worth another try: the log is away, or retention was faster than the look for old records. */
+function isPassing(error: unknown): boolean {
+  return error instanceof UnavailableError || (error instanceof IntegrityError && error.code === 'OVERRUN')
+}
+
+class Signal {
+  give!: () => void
+  readonly promise = new Promise<void>(resolve => (this.give = resolve))
+}

@@ -1,0 +1,226 @@
+/**
+ * Between records and what the log stores: headers, partition and payload, as `docs/reference/wire.md` has them. Where
+ * the stream's own rules give key and time, the wire is silent about them.
+ */
+import type { OpenCodec } from '../codec/codec.js'
+import { validated, type Direction } from '../codec/validate.js'
+import { DefinitionError, RecordError, StreamNodeError, messageOf } from '../errors.js'
+import type { Append } from '../log/log.js'
+import { headerFault, type LogRecord } from '../log/record.js'
+import { decodeBatch, encodeBatch, type Framed } from './batch.js'
+import type { Key } from './key.js'
+import { partitionOf } from './partitioner.js'
+import { isReserved, StreamRecord } from './record.js'
+import { settingsOf, type Stream, type StreamSettings } from './stream.js'
+
+export const KEY_HEADER = 'Sn-Key'
+export const TIME_HEADER = 'Sn-Time'
+
+/** What may be said about a value that is written; what is absent comes from the stream's rules. */
+export interface About {
+  readonly key?: Key | undefined
+  /** In ms since 1970. */
+  readonly time?: number | undefined
+  readonly id?: string | undefined
+  readonly headers?: Readonly<Record<string, string>> | undefined
+}
+
+/** A value on its way into a batch, and where it belongs. */
+export interface FramedFor extends Framed {
+  readonly partition: number
+}
+
+/** Writes and reads the records of one stream through an opened codec. */
+export class Wire<T> {
+  readonly #settings: StreamSettings<T>
+  #turn: number
+  /** Of the message that was asked about last, so that `ready` and `read` take it apart once. */
+  #frames: { readonly from: LogRecord; readonly framed: readonly Framed[] } | undefined
+
+  /** `turn`: the partition at which records that have neither key nor id begin. */
+  constructor(
+    readonly stream: Stream<T>,
+    readonly codec: OpenCodec<T>,
+    turn = 0,
+  ) {
+    this.#settings = settingsOf(stream)
+    this.#turn = turn
+  }
+
+  /**
+   * The append that stores a value as one message, under `unnamed` when neither caller nor rule names it. Throws what
+   * the rules and the codec throw.
+   */
+  write(given: T, about: About, unnamed: string): Append & { readonly id: string } {
+    if (this.#settings.format === 'batch') {
+      const framed = this.frame(given, about)
+      return this.writeBatch(framed.partition, [framed], about.id ?? unnamed)
+    }
+    const value = this.#valid(given, 'encode')
+    const id = about.id ?? this.#settings.id?.of(value)
+    const partition = this.#partition(value, about, id)
+    const headers = this.#headers(about)
+    const payload = this.codec.encode(value)
+    return headers === undefined
+      ? { partition, payload, id: id ?? unnamed }
+      : { partition, payload, id: id ?? unnamed, headers }
+  }
+
+  /** A value as it stands in a batch, and the partition whose batch that is. Throws likewise. */
+  frame(given: T, about: About): FramedFor {
+    const value = this.#valid(given, 'encode')
+    const partition = this.#partition(value, about, about.id)
+    if (about.headers !== undefined) checkHeaders(this.stream.name, about.headers)
+    return { partition, key: about.key, time: about.time, headers: about.headers, payload: this.codec.encode(value) }
+  }
+
+  /** The append that stores framed values of one partition as one message. */
+  writeBatch(partition: number, records: readonly Framed[], id: string): Append & { readonly id: string } {
+    return { partition, payload: encodeBatch(records), id }
+  }
+
+  /**
+   * Undefined when a message can be read at once, else a promise for when what its codec lacks was fetched. It rejects
+   * with `UnavailableError` only; what is wrong with the record comes out in `read`.
+   */
+  ready(from: LogRecord): Promise<void> | undefined {
+    if (this.#settings.format === 'message') return this.codec.ready(from.payload)
+    let framed: readonly Framed[]
+    try {
+      framed = this.#framesOf(from)
+    } catch {
+      return undefined
+    }
+    const waits = framed.map(one => this.codec.ready(one.payload)).filter(wait => wait !== undefined)
+    return waits.length === 0 ? undefined : Promise.all(waits).then(() => {})
+  }
+
+  /**
+   * Hands over the records of one message, in order, each to `take` or, where it cannot be read, as an error that
+   * carries stream, partition and position to `bad`.
+   */
+  read(from: LogRecord, take: (record: StreamRecord<T>) => void, bad: (error: RecordError) => void): void {
+    if (this.#settings.format === 'batch') return this.#readBatch(from, take, bad)
+    let record
+    try {
+      record = this.#record(from, this.codec.decode(from.payload), keyIn(from), timeIn(from), undefined)
+    } catch (thrown) {
+      return bad(this.#bad(from, thrown))
+    }
+    take(record)
+  }
+
+  #readBatch(from: LogRecord, take: (record: StreamRecord<T>) => void, bad: (error: RecordError) => void): void {
+    let framed: readonly Framed[]
+    try {
+      framed = this.#framesOf(from)
+    } catch (thrown) {
+      return bad(this.#bad(from, thrown))
+    }
+    for (const [index, one] of framed.entries()) {
+      let record
+      try {
+        record = this.#record(from, this.codec.decode(one.payload), one.key, one.time, one.headers ?? {})
+      } catch (thrown) {
+        bad(this.#bad(from, thrown, index))
+        continue
+      }
+      take(record)
+    }
+  }
+
+  #valid(value: T, direction: Direction): T {
+    const { validate } = this.#settings
+    return validate === undefined ? value : validated(validate, value, direction)
+  }
+
+  #framesOf(from: LogRecord): readonly Framed[] {
+    if (this.#frames?.from !== from) this.#frames = { from, framed: decodeBatch(from.payload) }
+    return this.#frames.framed
+  }
+
+  #record(
+    from: LogRecord,
+    decoded: T,
+    ownKey: Key | undefined,
+    ownTime: number | undefined,
+    headers: Readonly<Record<string, string>> | undefined,
+  ): StreamRecord<T> {
+    const value = this.#valid(decoded, 'decode')
+    const key = ownKey ?? this.#settings.key?.of(value)
+    const time = ownTime ?? this.#settings.time?.of(value) ?? from.time
+    return new StreamRecord(value, key, time, from.partition, from.position, from, headers)
+  }
+
+  #bad(from: LogRecord, thrown: unknown, index?: number): RecordError {
+    const { name } = this.stream
+    const { partition, position } = from
+    const code = thrown instanceof RecordError ? (thrown.code as 'BAD_BYTES') : 'INVALID_VALUE'
+    const part = index === undefined ? '' : `, record ${index} of its batch`
+    const what = `stream "${name}", partition ${partition}, position ${position}${part}: ${messageOf(thrown)}`
+    const facts = { ...(thrown instanceof StreamNodeError && thrown.facts), stream: name, partition, position }
+    return new RecordError(code, what, '', { cause: thrown, facts: index === undefined ? facts : { ...facts, index } })
+  }
+
+  #partition(value: T, about: About, id: string | undefined): number {
+    const { key, time } = this.#settings
+    // A time that the wire leaves out is derived by every reader, so it must be there to derive.
+    if (about.time === undefined) time?.of(value)
+    const own = about.key ?? key?.of(value) ?? id
+    if (own !== undefined) return partitionOf(own, this.stream.partitions)
+    this.#turn = (this.#turn + 1) % this.stream.partitions
+    return this.#turn
+  }
+
+  #headers({ key, time, headers }: About): Record<string, string> | undefined {
+    if (key === undefined && time === undefined && headers === undefined) return undefined
+    const all: Record<string, string> = {}
+    if (headers !== undefined) Object.assign(all, checkHeaders(this.stream.name, headers))
+    if (key !== undefined) all[KEY_HEADER] = encodeKey(this.stream.name, key)
+    if (time !== undefined) all[TIME_HEADER] = String(time)
+    return all
+  }
+}
+
+function checkHeaders(name: string, headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  for (const header in headers) {
+    const value: unknown = headers[header]
+    const fault = isReserved(header)
+      ? `header ${header} is reserved: names with Nats- and Sn- are for the log`
+      : typeof value === 'string'
+        ? headerFault(header, value)
+        : `header ${header} is no text`
+    if (fault === undefined) continue
+    throw new DefinitionError('BAD_OPTION', `a record for stream "${name}": ${fault}`, 'change the header')
+  }
+  return headers
+}
+
+function encodeKey(name: string, key: Key): string {
+  try {
+    return encodeURIComponent(key)
+  } catch (cause) {
+    const what = `a key for stream "${name}" holds half of a surrogate pair, which no UTF-8 text can`
+    throw new DefinitionError('BAD_KEY', what, 'cut texts between whole characters', { cause })
+  }
+}
+
+function keyIn(from: LogRecord): Key | undefined {
+  const encoded = from.header(KEY_HEADER)
+  if (encoded === undefined) return undefined
+  try {
+    return decodeURIComponent(encoded)
+  } catch (cause) {
+    throw new RecordError('BAD_BYTES', `its ${KEY_HEADER} is not percent-encoded text`, 'see who writes to it', {
+      cause,
+    })
+  }
+}
+
+function timeIn(from: LogRecord): number | undefined {
+  const text = from.header(TIME_HEADER)
+  if (text === undefined) return undefined
+  const time = Number(text)
+  if (/^-?\d+$/.test(text) && Number.isSafeInteger(time)) return time
+  throw new RecordError('BAD_BYTES', `its ${TIME_HEADER} is no whole number of ms`, 'see who writes to it')
+}
