@@ -48,8 +48,14 @@ test('every file that the exports and the bin name is in the tarball', () => {
   expect(missing).toEqual([])
 })
 
-test('the lockfile names no registry, so that it serves every mirror', () => {
-  expect(readFileSync(join(root, 'package-lock.json'), 'utf8')).not.toContain('"resolved"')
+test('the lockfile names no registry, so that it serves every mirror, and has the binaries of every platform', () => {
+  const text = readFileSync(join(root, 'package-lock.json'), 'utf8')
+  expect(text).not.toContain('"resolved"')
+  const { packages } = JSON.parse(text) as {
+    packages: Record<string, { optionalDependencies?: Record<string, string> }>
+  }
+  const wanted = Object.values(packages).flatMap(({ optionalDependencies = {} }) => Object.keys(optionalDependencies))
+  expect(wanted.filter(name => !Object.keys(packages).some(path => path.endsWith(`node_modules/${name}`)))).toEqual([])
 })
 
 test('installs without any install script, imports, and its command runs', { timeout: 90_000 }, () => {
