@@ -60,7 +60,7 @@ async function openPorts(link: Link, parts: Parameters<typeof linked>[1]): Promi
   }
   if (kinds[0] === 'servers' || (kinds.length === 0 && (Object.keys(link).length > 0 || serverInEnvironment()))) {
     const { openJetStream } = await import('../log/jetstream/jetstream.js')
-    return openJetStream(link as JetStreamOptions, { clock, chance, tell })
+    return openJetStream(link as JetStreamOptions, { clock, chance, tell, env: process.env })
   }
   const { openEmbedded } = await import('../log/embedded/embedded.js')
   const where = kinds.length === 0 ? { dataDir: FOLDER_DEFAULT } : link
