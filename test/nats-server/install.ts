@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { access, chmod, constants, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { gunzipSync } from 'node:zlib'
@@ -165,7 +165,7 @@ async function packagesIndex(folder: string): Promise<string> {
     return gunzipSync(await download(`${folder}/Packages.gz`)).toString()
   } catch {
     // A suite may come with xz alone; Node unpacks gz itself, so that is asked for first.
-    const work = await mkdtemp(join(process.env['TMPDIR'] ?? '/tmp', 'packages-'))
+    const work = await mkdtemp(join(tmpdir(), 'packages-'))
     try {
       await writeFile(join(work, 'Packages.xz'), await download(`${folder}/Packages.xz`))
       await run('xz', ['-d', 'Packages.xz'], { cwd: work })
