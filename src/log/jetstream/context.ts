@@ -7,7 +7,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { DefinitionError } from '../../errors.js'
 import { duration } from '../../options.js'
-import type { JetStreamOptions } from './settings.js'
+import type { JetStreamOptions } from './options.js'
 
 /** The environment of a process, as `process.env` gives it. */
 export type Environment = Readonly<Record<string, string | undefined>>

@@ -1,0 +1,40 @@
+/** What the parser gives for the flags of each verb: texts as they were typed. */
+
+/** The flags that every verb takes. */
+export interface Flags {
+  readonly server?: string
+  readonly context?: string
+  readonly creds?: string
+  readonly nkey?: string
+  readonly user?: string
+  readonly password?: string
+  readonly token?: string
+  readonly tlsCa?: string
+  readonly tlsCert?: string
+  readonly tlsKey?: string
+  readonly domain?: string
+  readonly inboxPrefix?: string
+  readonly timeout?: string
+  readonly dataDir?: string
+  readonly output: 'text' | 'json' | 'jsonl'
+}
+
+export interface PublishFlags extends Flags {
+  readonly key?: string
+  readonly keyField?: string
+  readonly id?: string
+  readonly idField?: string
+  readonly time?: string
+  readonly timeField?: string
+  readonly create?: true
+  readonly partitions?: string
+  readonly codec?: string
+}
+
+export interface TailFlags extends Flags {
+  readonly from: string
+  readonly key?: string
+  readonly partition?: string
+  readonly limit?: string
+  readonly follow?: true
+}

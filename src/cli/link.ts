@@ -1,0 +1,72 @@
+/** From flags and environment to a client: which log is meant, and how to reach it. */
+import type { Client } from '../client/client.js'
+import type { ConnectOptions } from '../client/connect.js'
+import type { JetStreamOptions } from '../log/jetstream/settings.js'
+import type { Duration } from '../options.js'
+import type { Event } from '../telemetry/events.js'
+import { UsageError } from './failure.js'
+import type { Flags } from './flags.js'
+import { say } from './terminal.js'
+
+/** Links to the log that the flags name, else the environment, else the one in `.stream-node`. */
+export async function linked(flags: Flags): Promise<Client> {
+  const options = logOf(flags, process.env)
+  const { connect } = await import('../client/connect.js')
+  return connect({ ...options, onEvent: tell })
+}
+
+type Env = Readonly<Record<string, string | undefined>>
+
+/** Which log is meant. A flag for a server shuts out the folder in the environment, and the other way round. */
+export function logOf(flags: Flags, env: Env): ConnectOptions {
+  const server = serverOptions(flags)
+  const named = flags.server !== undefined || flags.context !== undefined
+  if (flags.dataDir !== undefined) {
+    const [other] = Object.keys(server)
+    if (other !== undefined) {
+      throw new UsageError(`--data-dir is given, and a flag for a server (${flagOf(other)})`, 'leave one of them out')
+    }
+    return { dataDir: flags.dataDir }
+  }
+  if (named || env['NATS_URL'] || env['NATS_CONTEXT']) return { name: 'stream-node command', ...server }
+  const [stray] = Object.keys(server).filter(option => option !== 'timeout')
+  if (stray !== undefined) {
+    throw new UsageError(`${flagOf(stray)} is given, but no server`, 'name it by --server, --context or NATS_URL')
+  }
+  const folder = env['STREAM_NODE_DATA_DIR']
+  return folder ? { dataDir: folder } : {}
+}
+
+const FLAG_OF: Readonly<Record<string, string>> = {
+  servers: '--server',
+  ca: '--tls-ca',
+  cert: '--tls-cert',
+  key: '--tls-key',
+  inboxPrefix: '--inbox-prefix',
+}
+
+function flagOf(option: string): string {
+  return FLAG_OF[option] ?? `--${option}`
+}
+
+function serverOptions(flags: Flags): JetStreamOptions {
+  const { server, context, creds, nkey, user, password, token, tlsCa, tlsCert, tlsKey, domain, inboxPrefix } = flags
+  const given = { servers: server, context, creds, nkey, user, password, token, domain, inboxPrefix }
+  const files = { ca: tlsCa, cert: tlsCert, key: tlsKey, timeout: flags.timeout as Duration | undefined }
+  return Object.fromEntries(Object.entries({ ...given, ...files }).filter(([, value]) => value !== undefined))
+}
+
+function tell(event: Event): void {
+  switch (event.type) {
+    case 'log.disconnected':
+      return say(`the link to ${event.server} is lost; waiting for it`)
+    case 'log.reconnected':
+      return say(`the link to ${event.server} is back`)
+    case 'log.error':
+      return say(`the server says: ${event.error.message}`)
+    case 'log.warning':
+      return say(`warning: ${event.what}; ${event.mend}`)
+    case 'log.reader-resumed':
+      return
+  }
+}
