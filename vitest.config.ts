@@ -24,6 +24,7 @@ export default defineConfig({
     alias: [
       { find: /^stream-node$/, replacement: at('src/index.ts') },
       { find: /^stream-node\/testing$/, replacement: at('src/testing/index.ts') },
+      { find: /^stream-node\/actors\/(.*)$/, replacement: at('actors/$1.ts') },
     ],
   },
   test: {

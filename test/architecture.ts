@@ -39,7 +39,8 @@ const emptyWords = new Set(['util', 'utils', 'common', 'helper', 'helpers', 'man
 
 /**
  * Every breach of the rule in `files` (path from the project's root to text): imports against the order of the rooms,
- * type imports too; packages outside their home; actors that use a private door; names that say nothing; circles.
+ * type imports too; packages outside their home; actors that use a private door; names that say nothing; files that
+ * cannot be loaded one before the other, for they stand in a circle.
  * Test files are free. Each finding starts with `file:line` and says where the line belongs.
  */
 export function breaches(files: ReadonlyMap<string, string>): string[] {
@@ -60,26 +61,30 @@ interface ImportLine {
   readonly specifier: string
   /** The file it leads to, or undefined for a package. */
   readonly file: string | undefined
+  /** Whether the one file is loaded before the other runs: not for types, nor for what is loaded when it is needed. */
+  readonly atOnce: boolean
 }
 
 function importsOf(path: string, text: string): ImportLine[] {
   const source = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true)
   const found: ImportLine[] = []
-  const take = (node: ts.Node | undefined) => {
+  const take = (node: ts.Node | undefined, atOnce: boolean) => {
     if (!node || !ts.isStringLiteralLike(node)) return
     const specifier = node.text
     const file = specifier.startsWith('.')
       ? normalize(join(dirname(path), specifier)).replace(/\.js$/, '.ts')
       : undefined
-    found.push({ line: source.getLineAndCharacterOfPosition(node.getStart()).line + 1, specifier, file })
+    found.push({ line: source.getLineAndCharacterOfPosition(node.getStart()).line + 1, specifier, file, atOnce })
   }
   const walk = (node: ts.Node): void => {
-    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) take(node.moduleSpecifier)
-    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) take(node.argument.literal)
-    else if (ts.isExternalModuleReference(node)) take(node.expression)
+    if (ts.isImportDeclaration(node)) {
+      take(node.moduleSpecifier, node.importClause?.phaseModifier !== ts.SyntaxKind.TypeKeyword)
+    } else if (ts.isExportDeclaration(node)) take(node.moduleSpecifier, !node.isTypeOnly)
+    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) take(node.argument.literal, false)
+    else if (ts.isExternalModuleReference(node)) take(node.expression, true)
     else if (ts.isCallExpression(node)) {
       const called = node.expression
-      if (called.kind === ts.SyntaxKind.ImportKeyword || called.getText() === 'require') take(node.arguments[0])
+      if (called.kind === ts.SyntaxKind.ImportKeyword || called.getText() === 'require') take(node.arguments[0], false)
     }
     ts.forEachChild(node, walk)
   }
@@ -155,7 +160,9 @@ function circles(imports: ReadonlyMap<string, readonly ImportLine[]>): string[] 
     }
     if (done.has(path)) return
     road.push(path)
-    for (const { file } of imports.get(path) ?? []) if (file !== undefined && imports.has(file)) walk(file)
+    for (const { file, atOnce } of imports.get(path) ?? []) {
+      if (file !== undefined && atOnce && imports.has(file)) walk(file)
+    }
     road.pop()
     done.add(path)
   }
