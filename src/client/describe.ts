@@ -15,8 +15,6 @@ export interface StreamDescription {
   readonly key: KeptRule | null
   readonly time: KeptRule | null
   readonly id: KeptRule | null
-  readonly outOfOrdernessMs: number
-  readonly idleAfterMs: number
   readonly retention: { readonly ageMs?: number; readonly bytes?: number; readonly records?: number }
   readonly replicas: number
   readonly dedupWindowMs: number
@@ -32,7 +30,7 @@ export async function describe(streams: Streams, name: string): Promise<StreamDe
   const kept = await streams.kept.find(name)
   if (kept === undefined) throw await streams.kept.missing(name)
   const stream = await streams.named(name)
-  const { log } = await streams.open(stream)
+  const { log } = await streams.open(stream, 'read')
   const { first, last, incarnation } = await log.extent()
   const { retention, replicas, dedupWindowMs } = log.spec
   return {
@@ -43,8 +41,6 @@ export async function describe(streams: Streams, name: string): Promise<StreamDe
     key: kept.key ?? null,
     time: kept.time ?? null,
     id: kept.id ?? null,
-    outOfOrdernessMs: kept.outOfOrdernessMs,
-    idleAfterMs: kept.idleAfterMs,
     retention,
     replicas,
     dedupWindowMs,

@@ -94,7 +94,7 @@ class Linked implements Client {
     settingsOf(stream)
     return new Reading(async () => {
       this.#check()
-      return this.#streams.open(stream as Stream<T>)
+      return this.#streams.open(stream as Stream<T>, 'read')
     }, options)
   }
 
@@ -151,7 +151,7 @@ class Linked implements Client {
   }
 
   async #lane<T>(stream: Stream<T>): Promise<Lane<T>> {
-    const open: OpenStream<T> = await this.#streams.open(stream)
+    const open: OpenStream<T> = await this.#streams.open(stream, 'write')
     const { last } = await open.log.extent()
     this.#check()
     const sender = new Sender(open.log, last, this.#clock)

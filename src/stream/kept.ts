@@ -7,7 +7,14 @@ import { DefinitionError, IntegrityError } from '../errors.js'
 import { didYouMean } from '../options.js'
 import type { Bucket } from '../log/bucket.js'
 import { idRule, keyRule, timeRule, type Rule } from './derive.js'
-import { settingsOf, streamOf, type Format, type Stream } from './stream.js'
+import {
+  IDLE_AFTER_DEFAULT_MS,
+  OUT_OF_ORDERNESS_DEFAULT_MS,
+  settingsOf,
+  streamOf,
+  type Format,
+  type Stream,
+} from './stream.js'
 
 /** The name of the bucket. */
 export const BUCKET = 'stream-node'
@@ -26,10 +33,11 @@ export interface KeptStream {
   readonly key?: KeptRule
   readonly time?: KeptRule
   readonly id?: KeptRule
-  readonly outOfOrdernessMs: number
-  readonly idleAfterMs: number
   readonly source?: { readonly stream: string; readonly subject: string }
 }
+
+/** Whether a stream is opened to be read or to be written. */
+export type Use = 'read' | 'write'
 
 /** The definitions in one log. */
 export class KeptStreams {
@@ -37,17 +45,18 @@ export class KeptStreams {
 
   /**
    * Writes a stream's definition down, or holds it against the one that is kept: other partitions, format, source or
-   * key rule are `STREAM_DIFFERS`, another codec is `CODEC_DIFFERS`, each naming both. What the kept one lacks is added.
-   * Gives false when there is nothing to rely on, for we may not write here.
+   * key rule are `STREAM_DIFFERS`, another codec is `CODEC_DIFFERS`, each naming both. A writer adds what the kept one
+   * lacks, and brings its schema up to date. Gives false when nothing is kept, for we may not write here.
    */
-  async settle<T>(stream: Stream<T>): Promise<boolean> {
+  async settle<T>(stream: Stream<T>, use: Use): Promise<boolean> {
     const own = keptOf(stream)
     for (;;) {
       const entry = await this.bucket.get(entryKey(stream.name))
       const kept = entry?.value === undefined ? undefined : parse(stream.name, entry.value)
       if (kept !== undefined) verify(stream.name, kept, own)
-      const wanted = kept === undefined ? own : merge(kept, own)
-      if (kept !== undefined && same(kept, wanted)) return true
+      // What is given later is the newer truth where it does not contradict: a field where a function was, a schema.
+      const wanted = { ...kept, ...own }
+      if (kept !== undefined && (use === 'read' || same(kept, wanted))) return true
       const ending = await this.bucket.put(entryKey(stream.name), bytesOf(wanted), entry?.revision ?? 0)
       if (ending.ending === 'stored') return true
       if (ending.ending === 'refused' && ending.why === 'denied') return kept !== undefined
@@ -87,8 +96,8 @@ export function streamFrom(name: string, kept: KeptStream): Stream<unknown> {
     id: idRule(where, fieldOf(kept.id)),
     codec: codecOf(kept.codec),
     format: kept.format,
-    outOfOrdernessMs: kept.outOfOrdernessMs,
-    idleAfterMs: kept.idleAfterMs,
+    outOfOrdernessMs: OUT_OF_ORDERNESS_DEFAULT_MS,
+    idleAfterMs: IDLE_AFTER_DEFAULT_MS,
     ...(kept.source !== undefined && { source: kept.source }),
   })
 }
@@ -103,8 +112,6 @@ function keptOf<T>(stream: Stream<T>): KeptStream {
     ...(settings.key !== undefined && { key: keptRule(settings.key) }),
     ...(settings.time !== undefined && { time: keptRule(settings.time) }),
     ...(settings.id !== undefined && { id: keptRule(settings.id) }),
-    outOfOrdernessMs: settings.outOfOrdernessMs,
-    idleAfterMs: settings.idleAfterMs,
     ...(settings.source !== undefined && { source: settings.source }),
   }
 }
@@ -123,29 +130,24 @@ function verify(name: string, kept: KeptStream, own: KeptStream): void {
     const text = `stream "${name}" is kept with ${there} ${what}, but this program says ${here}`
     return new DefinitionError(what === 'as codec' ? 'CODEC_DIFFERS' : 'STREAM_DIFFERS', text, mend, { facts })
   }
-  const same = `say the same, or use another stream`
-  if (kept.codec.name !== own.codec.name) throw differ('as codec', kept.codec.name, own.codec.name, same)
+  const agree = 'say the same, or use another stream'
+  if (kept.codec.name !== own.codec.name) throw differ('as codec', kept.codec.name, own.codec.name, agree)
   if (kept.partitions !== own.partitions) {
     const mend = `set partitions: ${kept.partitions}, or use another stream: the count decides where every key is`
     throw differ('as number of partitions', String(kept.partitions), String(own.partitions), mend)
   }
-  if (kept.format !== own.format) throw differ('as format', `'${kept.format}'`, `'${own.format}'`, same)
+  if (kept.format !== own.format) throw differ('as format', `'${kept.format}'`, `'${own.format}'`, agree)
   const [keptKey, ownKey] = [fieldOf(kept.key), fieldOf(own.key)]
   // Two functions cannot be compared; a function where a field is kept would leave the command line with a wrong rule.
   if (keptKey !== undefined && own.key !== undefined && keptKey !== ownKey) {
-    throw differ('as key', `'${keptKey}'`, ownKey === undefined ? 'a function' : `'${ownKey}'`, same)
+    throw differ('as key', `'${keptKey}'`, ownKey === undefined ? 'a function' : `'${ownKey}'`, agree)
   }
   const [there, here] = [sourceText(kept), sourceText(own)]
-  if (there !== here) throw differ('as source', there, here, same)
+  if (there !== here) throw differ('as source', there, here, agree)
 }
 
 function sourceText({ source }: KeptStream): string {
   return source === undefined ? 'none' : `${source.subject} of ${source.stream}`
-}
-
-/** What is given later is the newer truth where it does not contradict: a field for a function, a schema's next state. */
-function merge(kept: KeptStream, own: KeptStream): KeptStream {
-  return { ...kept, ...own }
 }
 
 function same(a: KeptStream, b: KeptStream): boolean {
@@ -186,9 +188,7 @@ function parse(name: string, bytes: Uint8Array): KeptStream {
     version === VERSION &&
     Number.isSafeInteger(partitions) &&
     (format === 'message' || format === 'batch') &&
-    typeof codec === 'object' &&
-    Number.isFinite(kept.outOfOrdernessMs) &&
-    Number.isFinite(kept.idleAfterMs)
+    typeof codec === 'object'
   if (!good) throw badEntry(name, 'is not one of ours')
   return kept as KeptStream
 }

@@ -9,7 +9,7 @@ import type { Bucket } from '../log/bucket.js'
 import type { LogStream, StreamSpec } from '../log/log.js'
 import type { Ports } from '../log/ports.js'
 import type { Tell } from '../telemetry/events.js'
-import { BUCKET, KeptStreams, streamFrom } from './kept.js'
+import { BUCKET, KeptStreams, streamFrom, type Use } from './kept.js'
 import { settingsOf, type Stream } from './stream.js'
 import { Wire } from './wire.js'
 
@@ -49,11 +49,11 @@ export class Streams {
    * Opens a stream and makes it when it is not there. What its definition leaves to the log (retention, window,
    * replicas) is taken as it stands; what it says must be so, else `STREAM_DIFFERS` or `CODEC_DIFFERS`. Idempotent.
    */
-  async open<T>(stream: Stream<T>): Promise<OpenStream<T>> {
+  async open<T>(stream: Stream<T>, use: Use): Promise<OpenStream<T>> {
     const there = await this.#ports.log.find(stream.name)
     // A stream that differs must not leave a definition behind, so the log is asked before it is written.
     const log = await this.#ports.log.open(this.#spec(stream, there?.spec))
-    if (!(await this.kept.settle(stream))) {
+    if (!(await this.kept.settle(stream, use))) {
       const what = `the definition of stream "${stream.name}" could not be kept: writing to the bucket is not permitted`
       this.#tell({ type: 'log.warning', what, mend: `permit it, or tail and publish need the program's code` })
     }

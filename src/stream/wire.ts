@@ -103,7 +103,10 @@ export class Wire<T> {
     if (this.#settings.format === 'batch') return this.#readBatch(from, take, bad)
     let record
     try {
-      record = this.#record(from, this.codec.decode(from.payload), keyIn(from), timeIn(from), undefined)
+      const value = this.codec.decode(from.payload)
+      record = saysNothing(from)
+        ? this.#record(from, value, undefined, undefined, undefined)
+        : this.#record(from, value, keyIn(from), timeIn(from), undefined)
     } catch (thrown) {
       return bad(this.#bad(from, thrown))
     }
@@ -203,6 +206,13 @@ function encodeKey(name: string, key: Key): string {
     const what = `a key for stream "${name}" holds half of a surrogate pair, which no UTF-8 text can`
     throw new DefinitionError('BAD_KEY', what, 'cut texts between whole characters', { cause })
   }
+}
+
+const OURS = Buffer.from('Sn-')
+
+/** True when no header of ours is in the block: most often so, and found without making a text of it. */
+function saysNothing({ head }: LogRecord): boolean {
+  return head.length === 0 || Buffer.prototype.indexOf.call(head, OURS) < 0
 }
 
 function keyIn(from: LogRecord): Key | undefined {

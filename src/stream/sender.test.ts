@@ -1,0 +1,308 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import type { Cancel, Clock } from '../clock.js'
+import { DefinitionError, IntegrityError, UnavailableError } from '../errors.js'
+import type { Append, Batch, BatchReader, Ending, LogStream, ReadOptions } from '../log/log.js'
+import { LogRecord, encodeHeaders } from '../log/record.js'
+import { Sender } from './sender.js'
+
+/** A clock that tests move; timers fire when the time has come. */
+class HandClock implements Clock {
+  #now = 0
+  #timers: { readonly at: number; readonly then: () => void }[] = []
+  now = () => this.#now
+  elapsed = () => this.#now
+  after(ms: number, then: () => void): Cancel {
+    const timer = { at: this.#now + ms, then }
+    this.#timers.push(timer)
+    return () => (this.#timers = this.#timers.filter(other => other !== timer))
+  }
+  /** Goes on until nothing is due within `ms`, letting promises run in between. */
+  async run(ms: number): Promise<void> {
+    const end = this.#now + ms
+    for (;;) {
+      await settle()
+      const due = this.#timers.filter(timer => timer.at <= end).sort((a, b) => a.at - b.at)[0]
+      if (due === undefined) break
+      this.#now = due.at
+      this.#timers = this.#timers.filter(timer => timer !== due)
+      due.then()
+    }
+    this.#now = end
+    await settle()
+  }
+}
+
+const settle = () => new Promise<void>(resolve => setImmediate(resolve))
+
+type Fate = 'store' | 'lose' | 'store, no answer' | 'not sent' | 'full' | 'denied'
+const away = new UnavailableError('DISCONNECTED', 'no link', 'wait')
+
+/** A stream in memory that remembers ids for a window and ends each append as told. */
+class FakeStream {
+  readonly spec = { name: 's', partitions: 1, retention: {}, replicas: 1, dedupWindowMs: 20_000 }
+  readonly stored: { readonly id: string; readonly at: number; readonly text: string }[] = []
+  readonly fates: Fate[] = []
+  readonly sends: string[] = []
+  looks = 0
+  first = 1
+  window = 4
+  inFlight = 0
+  broken: Promise<void> | undefined
+  #room: (() => void)[] = []
+
+  constructor(readonly clock: Clock) {}
+
+  async append(record: Append): Promise<Ending> {
+    const fate = this.fates.shift() ?? 'store'
+    const id = record.id as string
+    this.sends.push(id)
+    this.inFlight++
+    let position = 0
+    let repeat = false
+    if (fate === 'store' || fate === 'store, no answer') {
+      const since = this.clock.elapsed() - this.spec.dedupWindowMs
+      const there = this.stored.findIndex(one => one.id === id && one.at > since)
+      repeat = there >= 0
+      if (!repeat) this.stored.push({ id, at: this.clock.elapsed(), text: Buffer.from(record.payload).toString() })
+      position = repeat ? there + 1 : this.stored.length
+    }
+    await Promise.resolve()
+    this.inFlight--
+    for (const give of this.#room.splice(0)) give()
+    if (fate === 'store') return { ending: 'stored', position, repeat }
+    if (fate === 'not sent') return { ending: 'refused', why: 'unavailable', error: away }
+    if (fate === 'full') return { ending: 'refused', why: 'full', error: new UnavailableError('LOG_FULL', 'full', '') }
+    if (fate === 'denied')
+      return { ending: 'refused', why: 'denied', error: new DefinitionError('RECORD_TOO_LARGE', 'big', '') }
+    return { ending: 'unknown', error: away }
+  }
+
+  room(): Promise<void> | undefined {
+    if (this.broken !== undefined) return this.broken
+    return this.inFlight < this.window ? undefined : new Promise(resolve => this.#room.push(resolve))
+  }
+
+  async extent() {
+    return { first: this.first, last: this.stored.length, incarnation: 'i' }
+  }
+
+  read({ after, headersOnly, untilEnd }: ReadOptions): BatchReader {
+    expect({ headersOnly, untilEnd }).toEqual({ headersOnly: true, untilEnd: true })
+    this.looks++
+    if (after !== 0 && after < this.first - 1) throw new IntegrityError('OVERRUN', 'gone', '')
+    const records = this.stored.map(
+      ({ id }, i) => new LogRecord(0, i + 1, 0, encodeHeaders(undefined, id), Buffer.alloc(0)),
+    )
+    const batch: Batch = {
+      records: records.slice(Math.max(after, this.first - 1)),
+      position: this.stored.length,
+      behind: 0,
+    }
+    return [batch][Symbol.iterator]() as unknown as BatchReader
+  }
+
+  get ids(): string[] {
+    return this.stored.map(({ id }) => id)
+  }
+}
+
+function setUp(end = 0) {
+  const clock = new HandClock()
+  const log = new FakeStream(clock)
+  const sender = new Sender(log as unknown as LogStream, end, clock)
+  const ended: string[] = []
+  const send = (id: string, signal?: AbortSignal) =>
+    sender.send(
+      { partition: 0, payload: Buffer.from(`value of ${id}`), id },
+      {
+        stored: (position, repeat) => void ended.push(`${id} at ${position}${repeat ? ' again' : ''}`),
+        failed: error => void ended.push(`${id} ${error.code}`),
+        signal,
+      },
+    )
+  return { clock, log, sender, ended, send }
+}
+
+test('stores in the order of the calls, more than the window holds', async () => {
+  const { clock, log, send, ended } = setUp()
+  const ids = Array.from({ length: 20 }, (_, i) => `r${i}`)
+  ids.forEach(id => send(id))
+  expect(log.sends).toHaveLength(4)
+  await clock.run(0)
+  for (let i = 0; i < 10; i++) await settle()
+  expect(log.ids).toEqual(ids)
+  expect(ended).toEqual(ids.map((id, i) => `${id} at ${i + 1}`))
+})
+
+test('says when there is room, and for how long there is none', async () => {
+  const { clock, sender, send } = setUp()
+  expect(sender.room()).toBeUndefined()
+  for (let i = 0; i < 4; i++) send(`r${i}`)
+  let roomy = false
+  const room = sender.room()
+  expect(room).toBeInstanceOf(Promise)
+  void room?.then(() => (roomy = true))
+  send('r4')
+  await Promise.resolve()
+  expect(roomy).toBe(false)
+  await clock.run(0)
+  expect(roomy).toBe(true)
+  expect(sender.room()).toBeUndefined()
+})
+
+test('sends all unsettled again, from the oldest on, when an answer does not come', async () => {
+  const { clock, log, send, ended } = setUp()
+  log.fates.push('store', 'store, no answer', 'lose', 'store, no answer')
+  for (const id of ['a', 'b', 'c', 'd', 'e']) send(id)
+  await clock.run(1000)
+  expect(log.sends.filter(id => id !== 'e')).toEqual(['a', 'b', 'c', 'd', 'b', 'c', 'd'])
+  expect(log.ids.sort()).toEqual(['a', 'b', 'c', 'd', 'e'])
+  expect(ended.map(line => line.split(' ')[0]).sort()).toEqual(['a', 'b', 'c', 'd', 'e'])
+})
+
+test('does not call its own record a repeat, and calls a former one that', async () => {
+  const { clock, log, sender, send, ended } = setUp()
+  send('mine')
+  await sender.drained()
+  log.fates.push('store, no answer', 'lose')
+  send('new')
+  send('mine')
+  await clock.run(1000)
+  expect(ended).toEqual(['mine at 1', 'new at 2', 'mine at 1 again'])
+})
+
+test('waits for the log to be back when nothing was sent', async () => {
+  const { clock, log, send, ended } = setUp()
+  log.fates.push('not sent', 'not sent')
+  let back = () => {}
+  log.broken = undefined
+  send('a')
+  send('b')
+  log.broken = new Promise(resolve => (back = resolve))
+  await clock.run(60_000)
+  expect(ended).toEqual([])
+  log.broken = undefined
+  back()
+  await clock.run(1000)
+  expect(ended).toEqual(['a at 1', 'b at 2'])
+})
+
+test('looks for a record that is older than half the window before it sends it again', async () => {
+  const { clock, log, send, ended } = setUp()
+  log.fates.push('store, no answer', 'lose')
+  let back = () => {}
+  send('there')
+  send('lost')
+  log.broken = new Promise(resolve => (back = resolve))
+  await clock.run(30_000)
+  log.broken = undefined
+  back()
+  await clock.run(1000)
+  expect(log.looks).toBe(1)
+  expect(log.ids).toEqual(['there', 'lost'])
+  expect(log.sends).toEqual(['there', 'lost', 'lost'])
+  expect(ended).toEqual(['there at 1', 'lost at 2'])
+})
+
+test('sends again within half the window without a look', async () => {
+  const { clock, log, send } = setUp()
+  log.fates.push('store, no answer')
+  send('a')
+  await clock.run(1000)
+  expect(log.looks).toBe(0)
+  expect(log.ids).toEqual(['a'])
+})
+
+test('a record that is refused fails alone', async () => {
+  const { clock, log, send, ended } = setUp()
+  log.fates.push('store', 'denied', 'full', 'store')
+  for (const id of ['a', 'b', 'c', 'd']) send(id)
+  await clock.run(0)
+  expect(ended).toEqual(['a at 1', 'b RECORD_TOO_LARGE', 'c LOG_FULL', 'd at 2'])
+})
+
+test('does not say that a record failed when an earlier send of it was stored', async () => {
+  const { clock, log, send, ended } = setUp()
+  log.fates.push('store, no answer', 'full')
+  send('a')
+  await clock.run(1000)
+  expect(ended).toEqual(['a at 1'])
+})
+
+test('says that it failed when the earlier send was not stored', async () => {
+  const { clock, log, send, ended } = setUp()
+  log.fates.push('lose', 'full')
+  send('a')
+  await clock.run(1000)
+  expect(ended).toEqual(['a LOG_FULL'])
+  expect(log.looks).toBe(1)
+})
+
+test('looks from the first record there is when retention has passed the place', async () => {
+  const { clock, log, sender, send, ended } = setUp()
+  for (const id of ['a', 'b', 'c']) send(id)
+  await sender.drained()
+  log.fates.push('store, no answer')
+  let back = () => {}
+  send('d')
+  log.broken = new Promise(resolve => (back = resolve))
+  await clock.run(30_000)
+  for (const id of ['x', 'y']) log.stored.push({ id, at: 0, text: '' })
+  log.first = 5
+  log.broken = undefined
+  back()
+  await clock.run(1000)
+  expect(ended.at(-1)).toBe('d at 7')
+})
+
+test('never sends what was given up while it waited', async () => {
+  const { clock, log, send, ended } = setUp()
+  const giveUp = new AbortController()
+  for (const id of ['a', 'b', 'c', 'd']) send(id)
+  send('e', giveUp.signal)
+  send('f')
+  giveUp.abort()
+  await clock.run(0)
+  expect(log.ids).toEqual(['a', 'b', 'c', 'd', 'f'])
+  expect(ended).toHaveLength(5)
+})
+
+test('fails what is unsettled when it is closed, and what comes later', async () => {
+  const { sender, send, ended } = setUp()
+  for (const id of ['a', 'b', 'c', 'd', 'e']) send(id)
+  sender.close()
+  send('f')
+  await sender.drained()
+  expect(ended).toEqual(['a', 'b', 'c', 'd', 'e', 'f'].map(id => `${id} CLOSED`))
+})
+
+test('stores each record once and answers each once, whatever the link does', async () => {
+  const fate = fc.constantFrom<Fate>('store', 'store', 'store', 'lose', 'store, no answer', 'not sent')
+  const runs = fc.tuple(
+    fc.array(fate, { maxLength: 60 }),
+    fc.array(fc.integer({ min: 0, max: 15_000 }), { maxLength: 12 }),
+  )
+  await fc.assert(
+    fc.asyncProperty(runs, async ([fates, pauses]) => {
+      const { clock, log, sender, send, ended } = setUp()
+      log.fates.push(...fates)
+      const ids = Array.from({ length: 25 }, (_, i) => `r${i}`)
+      for (const [i, id] of ids.entries()) {
+        send(id)
+        const ms = pauses[i]
+        if (ms !== undefined) await clock.run(ms)
+      }
+      await clock.run(60_000)
+      await sender.drained()
+      expect([...log.ids].sort()).toEqual([...ids].sort())
+      expect(ended.map(line => line.split(' ')[0]).sort()).toEqual([...ids].sort())
+      expect(ended.filter(line => line.endsWith('again'))).toEqual([])
+      for (const line of ended) {
+        const [id, , position] = line.split(' ')
+        expect(log.stored[Number(position) - 1]).toMatchObject({ id, text: `value of ${id}` })
+      }
+    }),
+    { numRuns: 150 },
+  )
+})
