@@ -120,7 +120,7 @@ async function launch(bin: string, version: string, port: number, options: Serve
     version,
     storeDir,
     get pid() {
-      return process?.child.pid
+      return process && !ended(process.child) ? process.child.pid : undefined
     },
     kill,
     async restart() {
@@ -174,12 +174,15 @@ function run(bin: string, folder: string, logFile: string): Running {
   }
 }
 
+function ended(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null || child.pid === undefined
+}
+
 /** Resolves once the server greets on its port; fails when its process ends first or the time is over. */
 async function answers(port: number, child: ChildProcess, withinMs: number): Promise<void> {
   const deadline = Date.now() + withinMs
-  const ended = () => child.exitCode !== null || child.signalCode !== null || child.pid === undefined
   while (Date.now() < deadline) {
-    if (ended()) throw new Error('ended at once')
+    if (ended(child)) throw new Error('ended at once')
     if (await greets(port)) return
     await sleep(5)
   }
