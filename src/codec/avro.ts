@@ -19,7 +19,8 @@ import {
   type Path,
 } from './guards.js'
 import { checkedSchema, type AvroSchema, type CheckedSchema } from './schema.js'
-import { HALF_PAIR, ReadTap, WriteTap } from './tap.js'
+import { ReadTap } from './read-tap.js'
+import { HALF_PAIR, WriteTap } from './write-tap.js'
 
 export type { AvroSchema } from './schema.js'
 
@@ -41,7 +42,7 @@ export interface AvroOptions extends GuardOptions {
  */
 export function avro<T = unknown>(schema: AvroSchema, options: AvroOptions = {}): Codec<T> {
   const bounds = guards('the codec avro()', options, ['longs'])
-  const longs = options.longs ?? 'number'
+  const longs: string = options.longs ?? 'number'
   if (longs !== 'number' && longs !== 'bigint')
     throw badOption('longs of the codec avro()', "'number' or 'bigint'", longs)
   const checked = checkedSchema(schema, longs)

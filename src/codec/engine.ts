@@ -5,7 +5,8 @@
  */
 import { createRequire } from 'node:module'
 import { badBytes, FORBIDDEN_KEY } from './guards.js'
-import { ReadTap, WriteTap } from './tap.js'
+import { ReadTap } from './read-tap.js'
+import { WriteTap } from './write-tap.js'
 
 /** A way to read: a type itself, or a writer's schema resolved into a reader's. */
 export interface Reader {
@@ -78,7 +79,7 @@ let engine: ((schema: unknown, longs: Longs) => Type) | undefined
 
 /** The value of a map: no name is in it but its own, so that `counts['constructor']` is undefined unless written. */
 export const Dictionary = function () {} as unknown as new () => Record<string, unknown>
-Dictionary.prototype = Object.freeze(Object.create(null))
+Dictionary.prototype = Object.freeze(Object.create(null)) as Record<string, unknown>
 
 function build({ Type, types }: Library): (schema: unknown, longs: Longs) => Type {
   class GuardedArray extends types.ArrayType {

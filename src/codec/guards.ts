@@ -84,10 +84,10 @@ export function inWords(value: unknown): string {
   if (Array.isArray(value)) return 'an array'
   if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`
   if (typeof value === 'object') {
-    const name: unknown = Object.getPrototypeOf(value)?.constructor?.name
-    return typeof name === 'string' && name !== 'Object' && name !== '' ? `a ${name}` : 'an object'
+    const name = /^\[object (\w+)\]$/.exec(Object.prototype.toString.call(value))?.[1] ?? 'Object'
+    return name === 'Object' ? 'an object' : `${/^[AEIO]/.test(name) ? 'an' : 'a'} ${name}`
   }
-  const text = typeof value === 'string' ? JSON.stringify(value) : String(value)
+  const text = typeof value === 'string' ? JSON.stringify(value) : `${value as number | bigint | boolean}`
   return `${text.length > 40 ? `${text.slice(0, 37)}...` : text} (${typeof value})`
 }
 

@@ -7,22 +7,21 @@ import { badValue, FORBIDDEN_KEY, inWords, tooDeep, type Path } from './guards.j
  * `faultOf` has the last word.
  */
 export function carries(value: unknown, levels: number): boolean {
-  switch (typeof value) {
-    case 'string':
-    case 'boolean':
-      return true
-    case 'number':
-      return Number.isFinite(value)
-    case 'object':
-      return value === null || (levels > 0 && parts(value, levels - 1))
-    default:
-      return false
-  }
+  return isPlain(value) || (typeof value === 'object' && value !== null && levels > 0 && parts(value, levels - 1))
+}
+
+/** Asked before each call deeper, since most parts of a value are such. */
+function isPlain(value: unknown): boolean {
+  if (typeof value === 'number') return Number.isFinite(value)
+  return typeof value === 'string' || typeof value === 'boolean' || value === null
 }
 
 function parts(value: object, levels: number): boolean {
   if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i++) if (!carries(value[i], levels)) return false
+    for (let i = 0; i < value.length; i++) {
+      const part: unknown = value[i]
+      if (!isPlain(part) && !carries(part, levels)) return false
+    }
     return true
   }
   const prototype: unknown = Object.getPrototypeOf(value)
@@ -30,7 +29,7 @@ function parts(value: object, levels: number): boolean {
   for (const key in value) {
     if (key === FORBIDDEN_KEY) return false
     const part = (value as Record<string, unknown>)[key]
-    if (part !== undefined && !carries(part, levels)) return false
+    if (!isPlain(part) && part !== undefined && !carries(part, levels)) return false
   }
   return true
 }
@@ -112,21 +111,34 @@ function refused(path: Path, value: unknown, mend: string): RecordError {
 
 /** True when a parsed value has the forbidden key somewhere; throws when it is nested too deep. */
 export function holdsForbiddenKey(value: unknown, depthMax: number): boolean {
-  return search(value, depthMax, depthMax)
+  return typeof value === 'object' && value !== null && search(value, depthMax, depthMax)
 }
 
-function search(value: unknown, levels: number, depthMax: number): boolean {
-  if (typeof value !== 'object' || value === null) return false
+function search(value: object, levels: number, depthMax: number): boolean {
   if (levels === 0) throw tooDeep(depthMax)
   if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i++) if (search(value[i], levels - 1, depthMax)) return true
+    for (let i = 0; i < value.length; i++) {
+      const part: unknown = value[i]
+      if (typeof part === 'object' && part !== null && search(part, levels - 1, depthMax)) return true
+    }
     return false
   }
   for (const key in value) {
     if (key === FORBIDDEN_KEY) return true
-    if (search((value as Record<string, unknown>)[key], levels - 1, depthMax)) return true
+    const part = (value as Record<string, unknown>)[key]
+    if (typeof part === 'object' && part !== null && search(part, levels - 1, depthMax)) return true
   }
   return false
+}
+
+/** True when a text has so few opening brackets that it cannot nest deeper; cheap, since the search for one is native. */
+export function isFlat(text: string, depthMax: number): boolean {
+  let count = 0
+  for (const bracket of ['{', '[']) {
+    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1))
+      if (++count > depthMax) return false
+  }
+  return true
 }
 
 const QUOTE = 0x22

@@ -5,7 +5,7 @@
 import { messageOf, RecordError } from '../errors.js'
 import type { Codec, OpenCodec } from './codec.js'
 import { badBytes, FORBIDDEN_KEY, guards, tooDeep, tooLarge, type GuardOptions, type Guards } from './guards.js'
-import { carries, faultOf, holdsForbiddenKey, textIsDeep } from './json-values.js'
+import { carries, faultOf, holdsForbiddenKey, isFlat, textIsDeep } from './json-values.js'
 
 /**
  * JSON, as UTF-8.
@@ -52,10 +52,11 @@ class OpenJson<T> implements OpenCodec<T> {
     if (bytes.length === 0) throw badBytes('the record is empty, which is no JSON')
     const text = utf8Of(bytes)
     const { depthMax } = this.guards
-    if (bytes.length > PARSE_FIRST_BYTES && textIsDeep(bytes, depthMax)) throw tooDeep(depthMax)
+    const flat = bytes.length < this.#flatBytes || isFlat(text, depthMax)
+    if (!flat && bytes.length > PARSE_FIRST_BYTES && textIsDeep(bytes, depthMax)) throw tooDeep(depthMax)
     const value = parsed(text)
     // A key may hide behind escapes, so these too call for a look at the keys themselves.
-    if (bytes.length > this.#flatBytes || text.includes(FORBIDDEN_KEY) || text.includes('\\u00')) {
+    if (!flat || text.includes(FORBIDDEN_KEY) || text.includes('\\u00')) {
       if (holdsForbiddenKey(value, depthMax)) throw badBytes(`the record has a key "${FORBIDDEN_KEY}"`)
     }
     return value as T
