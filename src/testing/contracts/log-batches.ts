@@ -33,8 +33,8 @@ export const batchPromises: Promises = {
       stream,
       texts.map((text, i) => record(0, text, { headers: { h: 'x'.repeat(50 + i) } })),
     )
-    const batches = await batchesOf(stream.read({ after: START, untilEnd: true, bytesMax: 3500 }))
-    scene.expect(Math.max(...batches.map(weightOf))).toBeLessThanOrEqual(3500)
+    const batches = await batchesOf(stream.read({ after: START, untilEnd: true, bytesMax: 2800 }))
+    scene.expect(Math.max(...batches.map(weightOf))).toBeLessThanOrEqual(2800)
     scene.expect(batches.flatMap(batch => batch.records.map(one => seen(one).text))).toEqual(texts)
   },
 

@@ -1,83 +1,11 @@
-/** What `last`, `extent`, `positionAt` and `purge` promise, and what readers do when records are gone. */
+/** What `purge` and retention promise, and what readers do when records are gone. */
 import { pause } from '../../clock.js'
 import { START } from '../../log/record.js'
-import type { LogStream } from '../../log/log.js'
 import type { Promises } from './contract.js'
-import { appendAll, drain, eventually, failure, numbered, openStream, readAll, record, seen, stored } from './steps.js'
+import { appendAll, drain, eventually, failure, numbered, openStream, readAll, record, stored } from './steps.js'
 import { take, textsOf } from './steps.js'
 
 export const purgePromises: Promises = {
-  'gives the last record of a partition as any link has just stored it': async scene => {
-    const stream = await openStream(scene)
-    const other = await (await scene.another()).log.open(stream.spec)
-    scene.expect(await stream.last(0)).toBe(undefined)
-    for (const text of numbered('n', 20)) {
-      const position = await stored(other.append(record(0, text, { id: text, headers: { h: text } })))
-      await stored(other.append(record(1, 'elsewhere')))
-      const last = await stream.last(0)
-      scene.expect(last && seen(last)).toEqual({ partition: 0, position, text })
-      scene.expect([last?.id, last?.header('h')]).toEqual([text, text])
-    }
-  },
-
-  'gives no last record when all of the partition are purged': async scene => {
-    const stream = await openStream(scene)
-    const positions = await appendAll(stream, [record(0, 'a'), record(1, 'b')])
-    await stream.purge(0, (positions[1] as number) + 1)
-    scene.expect(await stream.last(0)).toBe(undefined)
-    scene.expect((await stream.last(1))?.position).toBe(positions[1])
-  },
-
-  'tells where the stream begins and ends, also when it is empty': async scene => {
-    const stream = await openStream(scene)
-    const { incarnation } = stream
-    scene.expect(await stream.extent()).toEqual({ first: 1, last: 0, incarnation })
-    const positions = await appendAll(stream, [record(0, 'a'), record(1, 'b'), record(0, 'c')])
-    const last = positions[2] as number
-    scene.expect(await stream.extent()).toEqual({ first: positions[0], last, incarnation })
-    await stream.purge(0, last + 1)
-    scene.expect((await stream.extent()).last).toBe(last)
-    await stream.purge(1, last + 1)
-    scene.expect(await stream.extent()).toEqual({ first: last + 1, last, incarnation })
-  },
-
-  'never gives a position again, also when all records are purged': async scene => {
-    const stream = await openStream(scene)
-    const before = await stored(stream.append(record(0, 'a')))
-    await stream.purge(0, before + 1)
-    scene.expect(await stored(stream.append(record(0, 'b')))).toBeGreaterThan(before)
-  },
-
-  'finds the position after which every record was taken at a time or later': async scene => {
-    const stream = await openStream(scene)
-    for (const text of ['a', 'b', 'c']) {
-      await appendAll(stream, [record(0, `${text}0`), record(1, `${text}1`)])
-      await pause(scene.clock, 25)
-    }
-    const taken = (await recordTimes(stream)).sort((a, b) => a.position - b.position)
-    const moments = [
-      0,
-      ...taken.flatMap(one => [one.time, one.time + 1]),
-      Math.max(...taken.map(one => one.time)) + 60_000,
-    ]
-    for (const time of moments) {
-      const later = taken.filter(one => one.time >= time).map(one => one.position)
-      const after = await stream.positionAt(time)
-      scene.expect((await readAll(stream, { after })).map(one => one.position)).toEqual(later)
-    }
-  },
-
-  'finds a position in an empty stream and before what was purged': async scene => {
-    const stream = await openStream(scene)
-    scene.expect(await stream.positionAt(0)).toBe(0)
-    const positions = await appendAll(
-      stream,
-      numbered('n', 10).map(text => record(0, text)),
-    )
-    await stream.purge(0, positions[5] as number)
-    scene.expect(await textsOf(stream, { after: await stream.positionAt(0) })).toEqual(numbered('n', 10).slice(5))
-  },
-
   'purges the records of a partition before a position, and those only': async scene => {
     const stream = await openStream(scene)
     const texts = numbered('n', 20)
@@ -119,7 +47,33 @@ export const purgePromises: Promises = {
     scene.expect(await textsOf(stream)).toEqual(rest)
   },
 
-  'reads on from just before a purge, since nothing after it is gone': async scene => {
+  'reads from the start in small batches, across what was purged between': async scene => {
+    const stream = await openStream(scene)
+    const pin = await stored(stream.append(record(1, 'pin')))
+    const texts = numbered('n', 20)
+    const positions = await appendAll(
+      stream,
+      texts.map(text => record(0, text)),
+    )
+    await stream.purge(0, positions[10] as number)
+    const left = [pin, ...positions.slice(10)]
+    scene.expect((await readAll(stream, { recordsMax: 1 })).map(one => one.position)).toEqual(left)
+  },
+
+  'reads on from just below a purge, since nothing after it is gone': async scene => {
+    const stream = await openStream(scene)
+    const texts = numbered('n', 20)
+    const positions = await appendAll(
+      stream,
+      texts.map((text, i) => record(i % 2, text)),
+    )
+    const own = texts.filter((_, i) => i % 2 === 0 && i > 8)
+    await stream.purge(0, (positions[8] as number) + 1)
+    scene.expect(await textsOf(stream, { partition: 0, after: positions[8] as number })).toEqual(own)
+    scene.expect(await textsOf(stream, { partition: 0, after: positions[9] as number })).toEqual(own)
+  },
+
+  'reads on below a purge when only records of other partitions stand between': async scene => {
     const stream = await openStream(scene)
     const texts = numbered('n', 20)
     const positions = await appendAll(
@@ -127,8 +81,8 @@ export const purgePromises: Promises = {
       texts.map((text, i) => record(i % 2, text)),
     )
     await stream.purge(0, positions[10] as number)
-    const after = positions[8] as number
-    scene.expect(await textsOf(stream, { partition: 0, after })).toEqual(texts.filter((_, i) => i % 2 === 0 && i > 8))
+    const own = texts.filter((_, i) => i % 2 === 0 && i > 8)
+    scene.expect(await textsOf(stream, { partition: 0, after: positions[8] as number })).toEqual(own)
   },
 
   'ends a reader with OVERRUN when records that it was still to read are purged': async scene => {
@@ -153,12 +107,22 @@ export const purgePromises: Promises = {
       numbered('n', 50).map(text => record(0, text)),
     )
     await stream.purge(0, positions[30] as number)
-    for (const [after, options] of [
-      [positions[10], { partition: 0 }],
-      [pin, { partition: 0 }],
-      [positions[10], {}],
-    ] as const) {
-      const reader = stream.read({ after: after as number, untilEnd: true, recordsMax: 5, ...options })
+    for (const after of [positions[10] as number, pin]) {
+      const reader = stream.read({ after, partition: 0, untilEnd: true, recordsMax: 5 })
+      scene.expect(await failure(drain(reader))).toBe('IntegrityError OVERRUN')
+    }
+  },
+
+  'ends a reader of all partitions with OVERRUN when records between those that are left were purged': async scene => {
+    const stream = await openStream(scene)
+    const pin = await stored(stream.append(record(1, 'pin')))
+    const positions = await appendAll(
+      stream,
+      numbered('n', 50).map(text => record(0, text)),
+    )
+    await stream.purge(0, positions[30] as number)
+    for (const after of [positions[10] as number, pin]) {
+      const reader = stream.read({ after, untilEnd: true, recordsMax: 5 })
       scene.expect(await failure(drain(reader))).toBe('IntegrityError OVERRUN')
     }
   },
@@ -211,9 +175,9 @@ export const purgePromises: Promises = {
     const purger = await (await scene.another()).log.open(stream.spec)
     const readers = [1, 2, 3].map(partition => stream.read({ after: START, partition, recordsMax: 50 }))
     const read = readers.map(reader => take(reader, 1000))
-    let writing = true
+    const stop = new AbortController()
     const purging = (async () => {
-      while (writing) {
+      while (!stop.signal.aborted) {
         await purger.purge(0, (await purger.extent()).last)
         await pause(scene.clock, 1)
       }
@@ -223,7 +187,7 @@ export const purgePromises: Promises = {
       numbered('n', 4000).map((text, i) => record(i % 4, text)),
     )
     const all = await Promise.all(read)
-    writing = false
+    stop.abort()
     await purging
     for (const [i, one] of all.entries()) {
       const own = numbered('n', 4000).filter((_, n) => n % 4 === i + 1)
@@ -256,12 +220,4 @@ export const purgePromises: Promises = {
     const gone = async () => (await textsOf(stream)).length === 0
     scene.expect(await eventually(scene.clock, 4000, gone)).toBe(true)
   },
-}
-
-async function recordTimes(stream: LogStream): Promise<{ position: number; time: number }[]> {
-  const times: { position: number; time: number }[] = []
-  for await (const batch of stream.read({ after: START, untilEnd: true })) {
-    for (const { position, time } of batch.records) times.push({ position, time })
-  }
-  return times
 }

@@ -4,6 +4,7 @@ import { register } from './contract.js'
 import { appendPromises } from './log-append.js'
 import { batchPromises } from './log-batches.js'
 import { closePromises } from './log-close.js'
+import { endPromises } from './log-ends.js'
 import { expectPromises } from './log-expect.js'
 import { purgePromises } from './log-purge.js'
 import { readPromises } from './log-read.js'
@@ -11,8 +12,7 @@ import { streamPromises } from './log-streams.js'
 
 /** Registers the tests of the log. Each takes well under a second; together they take a few. */
 export function logContract(contract: Contract): void {
-  register(
-    [appendPromises, expectPromises, readPromises, batchPromises, purgePromises, streamPromises, closePromises],
-    contract,
-  )
+  const appending = [appendPromises, expectPromises]
+  const reading = [readPromises, batchPromises, endPromises, purgePromises]
+  register([...appending, ...reading, streamPromises, closePromises], contract)
 }

@@ -53,6 +53,18 @@ export async function word(ending: Promise<Ending>): Promise<string> {
   return ended.ending === 'stored' && ended.repeat ? 'repeat' : ended.ending
 }
 
+/** What a caller's mistake may be told by instead of a refusal. */
+export const MISTAKE = 'InvariantError INVARIANT'
+
+/** Like `word`; for what only a mistake of the caller can bring about, and what may therefore throw. */
+export async function wordOrMistake(append: () => Promise<Ending>): Promise<string> {
+  try {
+    return await word(append())
+  } catch (thrown) {
+    return codeOf(thrown)
+  }
+}
+
 /** Appends all, pipelined within the room there is, and gives their positions when all are stored. */
 export async function appendAll(stream: LogStream, records: readonly Append[]): Promise<Position[]> {
   const endings: Promise<Ending>[] = []

@@ -1,0 +1,29 @@
+/** The contracts of the three ports, kept by the JetStream kind on a real server. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { bucketContract, logContract, signalsContract, type Opened } from 'stream-node/testing'
+import { systemChance, systemClock } from '../../src/clock.js'
+import { openJetStream } from '../../src/log/jetstream/jetstream.js'
+import type { Ports } from '../../src/log/ports.js'
+import { silent } from '../../src/telemetry/events.js'
+import { startServer, type TestServer } from '../nats-server/server.js'
+
+let server: TestServer
+beforeAll(async () => {
+  server = await startServer()
+})
+afterAll(() => server.stop())
+
+const tools = { clock: systemClock, chance: systemChance, tell: silent }
+
+async function open(): Promise<Opened> {
+  const links: Ports[] = []
+  const another = async () => {
+    const ports = await openJetStream({ servers: server.url }, tools)
+    links.push(ports)
+    return ports
+  }
+  const close = async () => void (await Promise.all(links.map(link => link.close())))
+  return { ports: await another(), another, close }
+}
+
+for (const contract of [logContract, bucketContract, signalsContract]) contract({ test, expect, open })
