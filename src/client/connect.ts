@@ -1,7 +1,7 @@
 /** Links a client to a log: which kind is settled by what is given, and only that kind is loaded. */
 import { systemChance, systemClock } from '../clock.js'
 import { DefinitionError } from '../errors.js'
-import { badOption } from '../options.js'
+import { badOption, knownOptions } from '../options.js'
 import type { EmbeddedOptions } from '../log/embedded/embedded.js'
 import type { JetStreamOptions } from '../log/jetstream/settings.js'
 import type { Ports } from '../log/ports.js'
@@ -25,6 +25,13 @@ export type ConnectToMemory = Common & { readonly memory: true }
 
 export type ConnectOptions = ConnectToServer | ConnectToFolder | ConnectToMemory
 
+type NameOf<Options> = Options extends unknown ? keyof Options : never
+/** Every option of every kind, so that a wrong name is told apart before a kind is chosen; the type keeps it whole. */
+const KNOWN: Readonly<Record<NameOf<ConnectOptions>, true>> = {
+  ...{ servers: true, name: true, creds: true, nkey: true, user: true, password: true, token: true, ca: true },
+  ...{ cert: true, key: true, tls: true, tlsFirst: true, context: true, timeout: true, inboxPrefix: true },
+  ...{ domain: true, dataDir: true, sync: true, memory: true, replicas: true, onEvent: true },
+}
 const FOLDER_DEFAULT = '.stream-node'
 
 /**
@@ -35,7 +42,7 @@ const FOLDER_DEFAULT = '.stream-node'
  * Rejects with a `DefinitionError` for wrong options or credentials, with `NO_SERVER` when nothing answers.
  */
 export async function connect(options: ConnectOptions = {}): Promise<Client> {
-  if (typeof options !== 'object' || options === null) throw badOption('the options of connect', 'an object', options)
+  knownOptions('connect', options, Object.keys(KNOWN))
   const { replicas = 1, onEvent = silent, ...link } = options
   if (![1, 3, 5].includes(replicas)) throw badOption('replicas of connect', '1, 3 or 5', replicas)
   if (typeof onEvent !== 'function') throw badOption('onEvent of connect', 'a function', onEvent)

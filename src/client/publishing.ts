@@ -43,6 +43,8 @@ const OPTIONS = ['id', 'key', 'time', 'headers', 'onStored', 'onFailed', 'signal
 const BATCH_RECORDS = 1000
 const BATCH_BYTES = 128 * 1024
 const BATCH_WAIT_MS = 10
+// What lengths and a time take at the most, roughly; texts beyond ASCII are made up for by the tenth left free.
+const FRAME_BYTES = 16
 
 /** A stream with a sender: what publishing needs. */
 export interface Lane<T> {
@@ -206,12 +208,18 @@ class Run<T> {
   }
 
   #addTo(batches: Map<number, Batching>, framed: FramedFor, index: number): void {
+    const bytes = framed.payload.length + (framed.key?.length ?? 0) + sizeOf(framed.headers) + FRAME_BYTES
+    const bytesMax = Math.min(BATCH_BYTES, Math.floor(this.#lane.open.wire.limits.recordBytesMax * 0.9))
     let batch = batches.get(framed.partition)
+    if (batch !== undefined && batch.bytes + bytes > bytesMax) {
+      this.#sendBatch(framed.partition, batch)
+      batch = undefined
+    }
     if (batch === undefined) batches.set(framed.partition, (batch = { records: [], indexes: [], bytes: 0 }))
     batch.records.push(framed)
     batch.indexes.push(index)
-    batch.bytes += framed.payload.length + (framed.key?.length ?? 0)
-    if (batch.records.length < BATCH_RECORDS && batch.bytes < BATCH_BYTES) {
+    batch.bytes += bytes
+    if (batch.records.length < BATCH_RECORDS && batch.bytes < bytesMax) {
       this.#cancelFlush ??= this.#lane.clock.after(BATCH_WAIT_MS, () => this.flush())
       return
     }
@@ -226,6 +234,12 @@ class Run<T> {
       failed: error => indexes.forEach(index => this.fail(error, index)),
     })
   }
+}
+
+function sizeOf(headers: Readonly<Record<string, string>> | undefined): number {
+  let bytes = 0
+  for (const name in headers) bytes += name.length + (headers[name] as string).length + FRAME_BYTES
+  return bytes
 }
 
 interface Batching {

@@ -92,6 +92,7 @@ export function streamFrom(name: string, kept: KeptStream): Stream<unknown> {
   const where = `stream "${name}"`
   return streamOf<unknown>(name, kept.partitions, {
     key: keyRule(where, fieldOf(kept.key)),
+    ...(kept.key !== undefined && 'function' in kept.key && { keyInCode: true }),
     time: timeRule(where, fieldOf(kept.time)),
     id: idRule(where, fieldOf(kept.id)),
     codec: codecOf(kept.codec),

@@ -59,7 +59,7 @@ export class Streams {
     }
     const codec = await settingsOf(stream).codec.open(this.#schemas)
     const turn = Math.floor(this.#chance.fraction() * stream.partitions)
-    return { stream, log, wire: new Wire(stream, codec, turn) }
+    return { stream, log, wire: new Wire(stream, codec, this.#ports.log, turn) }
   }
 
   /** The stream of this name as it is kept. Rejects with `NO_SUCH_STREAM`. */

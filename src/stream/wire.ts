@@ -41,6 +41,8 @@ export class Wire<T> {
   constructor(
     readonly stream: Stream<T>,
     readonly codec: OpenCodec<T>,
+    /** Asked each time: after a reconnect another server may take more or less. */
+    readonly limits: { readonly recordBytesMax: number },
     turn = 0,
   ) {
     this.#settings = settingsOf(stream)
@@ -60,7 +62,7 @@ export class Wire<T> {
     const id = about.id ?? this.#settings.id?.of(value)
     const partition = this.#partition(value, about, id)
     const headers = this.#headers(about)
-    const payload = this.codec.encode(value)
+    const payload = this.#sized(this.codec.encode(value))
     return headers === undefined
       ? { partition, payload, id: id ?? unnamed }
       : { partition, payload, id: id ?? unnamed, headers }
@@ -71,7 +73,8 @@ export class Wire<T> {
     const value = this.#valid(given, 'encode')
     const partition = this.#partition(value, about, about.id)
     if (about.headers !== undefined) checkHeaders(this.stream.name, about.headers)
-    return { partition, key: about.key, time: about.time, headers: about.headers, payload: this.codec.encode(value) }
+    const payload = this.#sized(this.codec.encode(value))
+    return { partition, key: about.key, time: about.time, headers: about.headers, payload }
   }
 
   /** The append that stores framed values of one partition as one message. */
@@ -132,6 +135,15 @@ export class Wire<T> {
     }
   }
 
+  #sized(payload: Uint8Array): Uint8Array {
+    const { recordBytesMax } = this.limits
+    if (payload.length <= recordBytesMax) return payload
+    const what = `a record for stream "${this.stream.name}" has ${payload.length} bytes, and the log takes ${recordBytesMax}`
+    const mend = "make it smaller, or raise the server's max_payload"
+    const facts = { bytes: payload.length, bytesMax: recordBytesMax }
+    throw new DefinitionError('RECORD_TOO_LARGE', what, mend, { facts })
+  }
+
   #valid(value: T, direction: Direction): T {
     const { validate } = this.#settings
     return validate === undefined ? value : validated(validate, value, direction)
@@ -166,7 +178,8 @@ export class Wire<T> {
   }
 
   #partition(value: T, about: About, id: string | undefined): number {
-    const { key, time } = this.#settings
+    const { key, time, keyInCode } = this.#settings
+    if (keyInCode && about.key === undefined) throw keyMissing(this.stream.name)
     // A time that the wire leaves out is derived by every reader, so it must be there to derive.
     if (about.time === undefined) time?.of(value)
     const own = about.key ?? key?.of(value) ?? id
@@ -183,6 +196,11 @@ export class Wire<T> {
     if (time !== undefined) all[TIME_HEADER] = String(time)
     return all
   }
+}
+
+function keyMissing(name: string): DefinitionError {
+  const what = `the key of stream "${name}" is a function in the program that defined it`
+  return new DefinitionError('BAD_KEY', what, 'give the key of each record, or let the program name a field as key')
 }
 
 function checkHeaders(name: string, headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {

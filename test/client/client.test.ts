@@ -1,0 +1,83 @@
+/** What a client promises, kept by the embedded log: in memory and in a folder. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { connect, stream, type Client, type ConnectOptions } from 'stream-node'
+import { linked } from '../../src/client/linked.js'
+import { systemChance, systemClock } from '../../src/clock.js'
+import { openEmbedded } from '../../src/log/embedded/embedded.js'
+import { silent } from '../../src/telemetry/events.js'
+import { clientPromises } from './promises.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'stream-node-client-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+describe('in a folder', () => {
+  const clients: Client[] = []
+  const another = async () => {
+    const client = await connect({ dataDir: folder })
+    clients.push(client)
+    return client
+  }
+  beforeAll(another)
+  afterAll(() => Promise.all(clients.map(client => client.close())))
+  clientPromises(() => ({ client: clients[0] as Client, another }))
+})
+
+test('a log in memory is gone with its client', async () => {
+  const numbers = stream<number>('numbers')
+  for (let i = 0; i < 2; i++) {
+    await using client = await connect({ memory: true })
+    expect(client.log).toMatch(/memory/)
+    expect(await client.streams()).toEqual([])
+    expect(await client.publish(numbers, 1)).toMatchObject({ position: 1 })
+  }
+})
+
+test('works beside a node that runs on the same folder', async () => {
+  const dataDir = mkdtempSync(join(folder, 'node-'))
+  const parts = { clock: systemClock, chance: systemChance, tell: silent }
+  const ports = await openEmbedded({ dataDir, role: 'node' }, parts)
+  await using node = await linked(ports, { ...parts, replicas: 1 })
+  await using guest = await connect({ dataDir })
+  const numbers = stream<number>('numbers')
+  await node.publish(numbers, 1)
+  await guest.publish(numbers, 2)
+  const seen: number[] = []
+  for await (const { value } of node.read(numbers)) seen.push(value)
+  expect(seen).toEqual([1, 2])
+})
+
+test.each<[object, string, RegExp]>([
+  [{ server: 'x' }, 'UNKNOWN_OPTION', /did you mean "servers"/],
+  [{ dataDirs: 'x' }, 'UNKNOWN_OPTION', /unknown option "dataDirs" of connect; did you mean "dataDir"/],
+  [{ dataDir: 'x', servers: 'nats://127.0.0.1:1' }, 'BAD_OPTION', /servers and dataDir, which are different logs/],
+  [{ dataDir: 7 }, 'BAD_OPTION', /dataDir must be/],
+  [{ memory: 'yes' }, 'BAD_OPTION', /memory must be/],
+  [{ dataDir: 'x', replicas: 2 }, 'BAD_OPTION', /replicas of connect/],
+  [{ memory: true, onEvent: 'log' }, 'BAD_OPTION', /onEvent of connect/],
+])('refuses to connect with %j', async (options, code, message) => {
+  await expect(connect(options as ConnectOptions)).rejects.toThrowError(
+    expect.objectContaining({ code, message: expect.stringMatching(message) as string }),
+  )
+})
+
+test('goes to the server of the environment, else to the folder of the project', async () => {
+  const before = { ...process.env }
+  const cwd = process.cwd()
+  try {
+    process.chdir(mkdtempSync(join(folder, 'project-')))
+    delete process.env['NATS_URL']
+    delete process.env['NATS_CONTEXT']
+    {
+      await using client = await connect()
+      expect(client.log).toMatch(/\.stream-node/)
+    }
+    process.env['NATS_URL'] = 'nats://127.0.0.1:1'
+    await expect(connect()).rejects.toThrowError(expect.objectContaining({ code: 'NO_SERVER' }))
+  } finally {
+    process.chdir(cwd)
+    process.env = before
+  }
+})
