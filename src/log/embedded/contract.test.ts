@@ -1,0 +1,46 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { systemChance, systemClock } from '../../clock.js'
+import { silent } from '../../telemetry/events.js'
+import { bucketContract } from '../../testing/contracts/bucket.js'
+import type { Contract, Opened } from '../../testing/contracts/contract.js'
+import { logContract } from '../../testing/contracts/log.js'
+import { signalsContract } from '../../testing/contracts/signals.js'
+import type { Ports } from '../ports.js'
+import { openEmbedded } from './embedded.js'
+import type { EmbeddedOptions } from './embedded.js'
+
+const surroundings = { clock: systemClock, chance: systemChance, tell: silent }
+
+/** A node on a fresh folder, and guests beside it as the other links. */
+function inFolder(options: EmbeddedOptions): () => Promise<Opened> {
+  return async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'stream-node-test-'))
+    const dataDir = join(folder, 'data')
+    const links: Ports[] = []
+    const open = async (more: EmbeddedOptions) => {
+      const ports = await openEmbedded({ dataDir, ...more }, surroundings)
+      links.push(ports)
+      return ports
+    }
+    return {
+      ports: await open(options),
+      another: () => open({ role: 'guest' }),
+      close: async () => {
+        await Promise.all(links.map(ports => ports.close()))
+        rmSync(folder, { recursive: true, force: true })
+      },
+    }
+  }
+}
+
+for (const sync of ['os', 'disk'] as const) {
+  const contract: Contract = { test, expect, open: inFolder({ sync }) }
+  describe(`the embedded log in a folder, sync ${sync}`, () => {
+    describe('log', () => logContract(contract))
+    describe('bucket', () => bucketContract(contract))
+    describe('signals', () => signalsContract(contract))
+  })
+}

@@ -1,0 +1,152 @@
+/**
+ * How records and tails lie in the store, byte by byte. A record is one entry: stream, partition and position are the
+ * key, so that a partition is one run of neighbours; a tail is what is known of a stream as a whole.
+ */
+import { LogRecord } from '../record.js'
+import type { Position } from '../record.js'
+
+/** Where a record lies. One object may be moved along; the store copies it at once. */
+export class Place {
+  constructor(
+    public stream: number,
+    public partition: number,
+    public position: Position,
+  ) {}
+}
+
+/** Above every position a stream can give. */
+export const POSITION_MAX: Position = 2 ** 48 - 1
+
+// Before head and payload: time (6 bytes), ordinal within the partition (6), length of the head (4).
+const PREFIX = 16
+const KEY = 12
+const SLAB = 64 * 1024
+const NOTHING = new Uint8Array(0)
+const TWO_POW_32 = 2 ** 32
+
+/** Bytes cut from one large allocation after the other: a record costs no allocation of its own. */
+class Slabs {
+  #slab = Buffer.allocUnsafeSlow(SLAB)
+  #at = 0
+
+  take(length: number): Buffer {
+    if (length > SLAB / 4) return Buffer.allocUnsafeSlow(length)
+    if (this.#at + length > SLAB) {
+      this.#slab = Buffer.allocUnsafeSlow(SLAB)
+      this.#at = 0
+    }
+    return this.#slab.subarray(this.#at, (this.#at += length))
+  }
+}
+
+const slabs = new Slabs()
+
+/** A record as it is stored, but for its time and ordinal, which are known only when its turn has come. */
+export function encodeRecord(head: Uint8Array, payload: Uint8Array): Buffer {
+  const value = slabs.take(PREFIX + head.length + payload.length)
+  value.writeUInt32LE(head.length, 12)
+  if (head.length > 0) value.set(head, PREFIX)
+  value.set(payload, PREFIX + head.length)
+  return value
+}
+
+/** Sets what was left open. */
+export function stamp(value: Buffer, time: number, ordinal: number): void {
+  value.writeUIntLE(time, 0, 6)
+  value.writeUIntLE(ordinal, 6, 6)
+}
+
+/** What a record weighs, from its stored form. */
+export const weightOf = (value: Uint8Array): number => value.length - PREFIX
+
+/** A record, its count within its partition, and what it weighs though its payload may be left behind. */
+export interface Stored {
+  readonly record: LogRecord
+  readonly ordinal: number
+  readonly weight: number
+}
+
+/**
+ * Keys and values of the records for lmdb, which calls it back for each entry: first with the key, then with the value.
+ * Values are copied out of the store, for its pages are written anew once the transaction is over.
+ */
+export class RecordCodec {
+  /** Payloads are left behind while this is set. */
+  headersOnly = false
+  #position = 0
+  #partition = 0
+
+  readonly writeKey = (place: Place, target: Buffer, start: number): number => {
+    const { stream, partition, position } = place
+    this.#position = position
+    this.#partition = partition
+    const high = Math.floor(position / TWO_POW_32)
+    target[start] = stream >>> 24
+    target[start + 1] = stream >>> 16
+    target[start + 2] = stream >>> 8
+    target[start + 3] = stream
+    target[start + 4] = partition >>> 8
+    target[start + 5] = partition
+    target[start + 6] = high >>> 8
+    target[start + 7] = high
+    target[start + 8] = position >>> 24
+    target[start + 9] = position >>> 16
+    target[start + 10] = position >>> 8
+    target[start + 11] = position
+    return start + KEY
+  }
+
+  /** Nobody needs keys as such: what they say is in the record. */
+  readonly readKey = (source: Buffer, start: number): undefined => {
+    this.#partition = source.readUInt16BE(start + 4)
+    this.#position = source.readUIntBE(start + 6, 6)
+  }
+
+  readonly encode = (value: Buffer): Buffer => value
+
+  readonly decode = (source: Buffer, length: number | undefined): Stored => {
+    const size = length ?? source.length
+    const headEnd = PREFIX + source.readUInt32LE(12)
+    const end = this.headersOnly ? headEnd : size
+    let head: Uint8Array = NOTHING
+    let payload: Uint8Array = NOTHING
+    if (end > PREFIX) {
+      const bytes = slabs.take(end - PREFIX)
+      source.copy(bytes, 0, PREFIX, end)
+      const split = headEnd - PREFIX
+      if (split > 0) head = bytes.subarray(0, split)
+      payload = split === 0 ? bytes : bytes.subarray(split)
+    }
+    const record = new LogRecord(this.#partition, this.#position, source.readUIntLE(0, 6), head, payload)
+    return { record, ordinal: source.readUIntLE(6, 6), weight: size - PREFIX }
+  }
+}
+
+/** What is known of a stream as a whole, rewritten with each change to it. */
+export interface Tail {
+  /** The last position ever given. */
+  last: Position
+  /** When the last record was taken; no later one is older. */
+  time: number
+  records: number
+  bytes: number
+  /** Counts the transactions that changed the stream: who has seen this number has seen everything. */
+  edits: number
+  /** Counts those of them that took records away. */
+  cuts: number
+}
+
+const TAIL = ['last', 'time', 'records', 'bytes', 'edits', 'cuts'] as const satisfies readonly (keyof Tail)[]
+
+export function encodeTail(tail: Tail): Buffer {
+  const value = Buffer.allocUnsafeSlow(TAIL.length * 8)
+  for (const [i, name] of TAIL.entries()) value.writeDoubleLE(tail[name], i * 8)
+  return value
+}
+
+export function decodeTail(value: Buffer): Tail {
+  const at = (i: number) => value.readDoubleLE(i * 8)
+  return { last: at(0), time: at(1), records: at(2), bytes: at(3), edits: at(4), cuts: at(5) }
+}
+
+export const freshTail = (): Tail => ({ last: 0, time: 0, records: 0, bytes: 0, edits: 0, cuts: 0 })

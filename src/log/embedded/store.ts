@@ -1,0 +1,204 @@
+/**
+ * The one LMDB environment of a data folder: its tables, and group commit. All that is asked for in one tick, and all
+ * that comes while a commit is under way, becomes one transaction; nobody hears of it before it is as safe as `sync`
+ * says.
+ */
+import { open } from 'lmdb'
+import type { RootDatabase } from 'lmdb'
+import { IntegrityError, messageOf, UnavailableError } from '../../errors.js'
+import { RecordCodec } from './layout.js'
+import type { Place, Stored } from './layout.js'
+
+/** A table as far as we use it. Writes are legal inside a job only. */
+export interface Table<Key, Value, Written = Value> {
+  get(key: Key): Value | undefined
+  putSync(key: Key, value: Written): void
+  removeSync(key: Key): void
+  getRange(range: Range<Key>): Iterable<{ readonly key: Key; readonly value: Value }>
+}
+
+/** From `start`, included, to `end`, excluded. Reversed: from the higher `start` down. */
+export interface Range<Key> {
+  readonly start: Key
+  readonly end: Key
+  readonly limit?: number
+  readonly reverse?: boolean
+}
+
+/** Work for the next transaction. `run` sees everything committed so far, by any process, and must not wait. */
+export interface Job {
+  run(): void
+  /** The transaction is committed. */
+  done(): void
+  /** The transaction came to nothing, with all its jobs. */
+  failed(error: UnavailableError | IntegrityError): void
+}
+
+/** `os`: what the operating system holds counts as stored; `disk`: only what is on the disk. */
+export type Sync = 'os' | 'disk'
+
+// Number and name of what a full or failing disk says: LMDB makes a short write an I/O error.
+const FULL: ReadonlySet<unknown> = new Set([28, 5, 27, 122, 30, -30792])
+
+export class Store {
+  readonly codec = new RecordCodec()
+  readonly records: Table<Place, Stored, Buffer>
+  readonly catalog: Table<string, unknown>
+  readonly tails: Table<number, Buffer>
+  /** By stream and partition: position and ordinal of the last record that was taken away. */
+  readonly floors: Table<readonly [number, number], readonly [number, number]>
+  /** By stream and position: time and id of records that were taken away while their ids still count. */
+  readonly ids: Table<readonly [number, number], readonly [number, string]>
+  /** By bucket and key. */
+  readonly entries: Table<readonly [number, string], Buffer>
+  /** By bucket and revision: the key last written then. */
+  readonly changes: Table<readonly [number, number], string>
+  readonly #root: RootDatabase
+  #queued: Job[] = []
+  #scheduled = false
+  #committing: Promise<void> | undefined
+
+  /** Throws what LMDB throws. `name` is a folder. */
+  constructor(
+    name: string,
+    readonly sync: Sync,
+    mapSize?: number,
+  ) {
+    this.#root = open({
+      path: name,
+      noSubdir: false,
+      maxDbs: 16,
+      encoding: 'binary',
+      // A batch that the library opens by itself has a promise nobody holds, and its rejection would end the process.
+      eventTurnBatching: false,
+      // Costs a third copy of the root and pages kept longer, and gains nothing for one commit at a time.
+      overlappingSync: false,
+      noSync: sync === 'os',
+      ...(mapSize !== undefined && { mapSize }),
+    })
+    const { codec } = this
+    this.records = this.#table('records', { keyEncoder: codec, encoder: codec })
+    this.catalog = this.#table('catalog', { encoding: 'json' })
+    this.tails = this.#table('tails', { keyEncoding: 'uint32' })
+    this.floors = this.#table('floors', { encoding: 'json' })
+    this.ids = this.#table('ids', { encoding: 'json' })
+    this.entries = this.#table('entries', {})
+    this.changes = this.#table('changes', { encoding: 'json' })
+  }
+
+  #table<Key, Value, Written = Value>(name: string, options: object): Table<Key, Value, Written> {
+    return this.#root.openDB({ name, ...options }) as unknown as Table<Key, Value, Written>
+  }
+
+  /** Reads after this see what any process has committed by now. */
+  refresh(): void {
+    this.#root.resetReadTxn()
+  }
+
+  /** Puts a job into the next transaction, after those before it. */
+  enqueue(job: Job): void {
+    this.#queued.push(job)
+    if (this.#committing === undefined) this.#schedule()
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(() => this.#commit())
+  }
+
+  /**
+   * Runs `work` in the next transaction and gives what it gives, once that is committed. When the transaction comes to
+   * nothing, `undo` is called and it rejects. What `work` throws must leave nothing half written.
+   */
+  write<T>(work: () => T, undo?: () => void): Promise<T> {
+    return new Promise((resolve, reject) => {
+      let result: { readonly value: T } | { readonly thrown: unknown }
+      this.enqueue({
+        run: () => {
+          try {
+            result = { value: work() }
+          } catch (thrown) {
+            if (isLmdb(thrown)) throw thrown
+            result = { thrown }
+          }
+        },
+        done: () => ('value' in result ? resolve(result.value) : reject(result.thrown)),
+        failed: error => {
+          undo?.()
+          reject(error)
+        },
+      })
+    })
+  }
+
+  #commit(): void {
+    this.#scheduled = false
+    const jobs = this.#queued
+    if (jobs.length === 0) return
+    this.#queued = []
+    const all = () => {
+      for (const job of jobs) job.run()
+    }
+    if (this.sync === 'disk') {
+      this.#committing = this.#onDisk(all, jobs)
+      return
+    }
+    try {
+      this.#root.transactionSync(all)
+    } catch (thrown) {
+      return fail(jobs, thrown)
+    }
+    for (const job of jobs) job.done()
+  }
+
+  /** The sync happens on a thread of the library; the child transaction is what can be undone. */
+  async #onDisk(all: () => void, jobs: readonly Job[]): Promise<void> {
+    try {
+      await this.#root.childTransaction(all)
+      for (const job of jobs) job.done()
+    } catch (thrown) {
+      fail(jobs, await causeOf(thrown))
+    } finally {
+      this.#committing = undefined
+      if (this.#queued.length > 0) this.#schedule()
+    }
+  }
+
+  /** Commits what is queued, then lets go of the files. */
+  async close(): Promise<void> {
+    while (this.#queued.length > 0 || this.#committing !== undefined) {
+      if (this.#committing === undefined) this.#commit()
+      await this.#committing
+    }
+    await this.#root.close()
+  }
+}
+
+function fail(jobs: readonly Job[], thrown: unknown): void {
+  const error = errorOf(thrown)
+  for (const job of jobs) job.failed(error)
+}
+
+function errorOf(thrown: unknown): UnavailableError | IntegrityError {
+  if (FULL.has(codeOf(thrown))) {
+    const what = `the embedded log could not write to its disk (${messageOf(thrown)})`
+    return new UnavailableError('LOG_FULL', what, 'free space on the disk, or purge streams', { cause: thrown })
+  }
+  const what = `a transaction of the embedded log failed and was undone: ${messageOf(thrown)}`
+  return new IntegrityError('BAD_LOG', what, 'keep a copy of the data folder and report this', { cause: thrown })
+}
+
+/** A commit that fails on the library's thread says only that it did; the reason comes as a promise that rejects. */
+async function causeOf(thrown: unknown): Promise<unknown> {
+  const reason = (thrown as { commitError?: Promise<unknown> } | undefined)?.commitError
+  if (reason === undefined) return thrown
+  return reason.then(
+    () => thrown,
+    (cause: unknown) => cause,
+  )
+}
+
+const codeOf = (thrown: unknown): unknown => (thrown as { code?: unknown } | undefined)?.code
+
+const isLmdb = (thrown: unknown): boolean => typeof codeOf(thrown) === 'number'
