@@ -3,7 +3,7 @@
  * so that no file of an older build is ever packed.
  */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs'
+import { chmodSync, rmSync } from 'node:fs'
 
 function tsc(project: string): void {
   const { status } = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', project], {
@@ -14,5 +14,6 @@ function tsc(project: string): void {
 
 rmSync('dist', { recursive: true, force: true })
 tsc('tsconfig.build.json')
-if (existsSync('actors') && readdirSync('actors').some(name => name.endsWith('.ts'))) tsc('tsconfig.actors.json')
-if (existsSync('dist/cli/main.js')) chmodSync('dist/cli/main.js', 0o755)
+// After src/: the actors see the package by its name, through the declarations just built.
+tsc('tsconfig.actors.json')
+chmodSync('dist/cli/main.js', 0o755)
