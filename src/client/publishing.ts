@@ -52,7 +52,7 @@ export interface Lane<T> {
   readonly sender: Sender
   readonly clock: Clock
   /** A fresh id for a record that nobody named. */
-  nextId(): string
+  readonly nextId: () => string
 }
 
 /** Publishes all; see `Client.publishAll`. */
@@ -136,7 +136,7 @@ class Run<T> {
 
   /** Takes a value; false when a failure has ended it. */
   add(value: T): boolean {
-    if (this.#failure !== undefined) return false
+    if (!this.#going()) return false
     const index = this.#taken++
     const { wire } = this.#lane.open
     try {
@@ -149,7 +149,7 @@ class Run<T> {
     } catch (error) {
       this.fail(error, index)
     }
-    return this.#failure === undefined
+    return this.#going()
   }
 
   /** Sends the batches that wait for more. */
@@ -190,6 +190,10 @@ class Run<T> {
       this.#failure = { error }
     }
     this.#check()
+  }
+
+  #going(): boolean {
+    return this.#failure === undefined
   }
 
   #check(): void {

@@ -111,7 +111,7 @@ test('a small message never becomes many records', () => {
   const bytes = new Uint8Array(1_000_000)
   bytes.set([1, 0, 0xc0, 0x84, 0x3d])
   expect(outcome(bytes)).toMatch(/has 1000000 records/)
-  expect(() => encodeBatch(new Array<Framed>(BATCH_RECORDS_MAX + 1).fill({ payload: text('') }))).toThrowError(
+  expect(() => encodeBatch(new Array<Framed>(BATCH_RECORDS_MAX + 1).fill({ payload: text('') }))).toThrow(
     /a batch of 65537/,
   )
 })

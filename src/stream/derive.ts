@@ -97,9 +97,24 @@ function failed(kind: string, what: string, cause: unknown): DefinitionError {
 }
 
 function shown(value: unknown): string {
-  if (value instanceof Date) return 'a Date that is no time'
-  const type = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value
-  if (value === undefined || value === null) return type
-  const text = typeof value === 'string' ? JSON.stringify(value) : type === 'object' ? '' : String(value)
-  return text === '' ? `an ${type}` : `${text.length > 60 ? `${text.slice(0, 57)}...` : text} (${type})`
+  switch (typeof value) {
+    case 'undefined':
+      return 'undefined'
+    case 'object':
+      return value === null
+        ? 'null'
+        : value instanceof Date
+          ? 'a Date that is no time'
+          : Array.isArray(value)
+            ? 'an array'
+            : 'an object'
+    case 'function':
+      return 'a function'
+    case 'string':
+      return value.length > 60
+        ? `${JSON.stringify(value.slice(0, 57))}... (string)`
+        : `${JSON.stringify(value)} (string)`
+    default:
+      return `${String(value)} (${typeof value})`
+  }
 }

@@ -23,5 +23,5 @@ test('gives different keys for different parts', () => {
 
 test.each([[undefined], [null], [NaN], [{}], [Symbol('s')]])('refuses %s as a part, saying what came', given => {
   // @ts-expect-error only texts, numbers and booleans are parts
-  expect(() => key('a', given)).toThrowError(expect.objectContaining({ code: 'BAD_KEY' }))
+  expect(() => key('a', given)).toThrow(expect.objectContaining({ code: 'BAD_KEY' }))
 })

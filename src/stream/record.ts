@@ -31,9 +31,7 @@ export class StreamRecord<out T> {
   get headers(): Readonly<Record<string, string>> {
     if (this.own !== undefined) return this.own
     if (this.#from.head.length === 0) return NONE
-    const headers = this.#from.headers()
-    for (const name in headers) if (isReserved(name)) delete headers[name]
-    return headers
+    return Object.fromEntries(Object.entries(this.#from.headers()).filter(([name]) => !isReserved(name)))
   }
 
   toJSON(): object {

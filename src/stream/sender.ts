@@ -84,10 +84,10 @@ export class Sender {
   room(): Promise<void> | undefined {
     if (this.#closed !== undefined) return undefined
     if (this.#next === this.#line.length && !this.#interrupted && this.#stream.room() === undefined) return undefined
-    this.#roomy ??= new Signal()
+    const roomy = (this.#roomy ??= new Signal())
     // With nothing in line, nobody but this call would notice the room.
     this.#pump()
-    return this.#roomy?.promise
+    return roomy.promise
   }
 
   /** Resolves when everything given so far has been settled. */

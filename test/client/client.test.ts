@@ -58,7 +58,7 @@ test.each<[object, string, RegExp]>([
   [{ dataDir: 'x', replicas: 2 }, 'BAD_OPTION', /replicas of connect/],
   [{ memory: true, onEvent: 'log' }, 'BAD_OPTION', /onEvent of connect/],
 ])('refuses to connect with %j', async (options, code, message) => {
-  await expect(connect(options as ConnectOptions)).rejects.toThrowError(
+  await expect(connect(options as ConnectOptions)).rejects.toThrow(
     expect.objectContaining({ code, message: expect.stringMatching(message) as string }),
   )
 })
@@ -75,7 +75,7 @@ test('goes to the server of the environment, else to the folder of the project',
       expect(client.log).toMatch(/\.stream-node/)
     }
     process.env['NATS_URL'] = 'nats://127.0.0.1:1'
-    await expect(connect()).rejects.toThrowError(expect.objectContaining({ code: 'NO_SERVER' }))
+    await expect(connect()).rejects.toThrow(expect.objectContaining({ code: 'NO_SERVER' }))
   } finally {
     process.chdir(cwd)
     process.env = before

@@ -9,7 +9,9 @@ import {
   type Client,
   type Codec,
   type Published,
+  type PublishOptions,
   type Reading,
+  type ReadingOptions,
   type StreamRecord,
 } from 'stream-node'
 
@@ -37,7 +39,7 @@ async function all<T>(reading: Reading<T>): Promise<StreamRecord<T>[]> {
 const values = async <T>(reading: Reading<T>): Promise<T[]> => (await all(reading)).map(record => record.value)
 
 const codeOf = (error: unknown) => (error as { code?: unknown }).code
-const code = (wanted: string) => expect.objectContaining({ code: wanted })
+const code = (wanted: string) => expect.objectContaining({ code: wanted }) as Error
 
 /** Defines the tests; `link` gives the log they share. */
 export function clientPromises(link: () => Linked): void {
@@ -147,7 +149,7 @@ export function clientPromises(link: () => Linked): void {
         closed = true
       }
     }
-    await expect(client().publishAll(numbers, breaking())).rejects.toThrowError('the file ended early')
+    await expect(client().publishAll(numbers, breaking())).rejects.toThrow('the file ended early')
     expect(closed).toBe(true)
   })
 
@@ -182,7 +184,7 @@ export function clientPromises(link: () => Linked): void {
     }
     const publishing = client().publishAll(numbers, hanging, { signal: stop.signal })
     setTimeout(() => stop.abort(new Error('enough')), 50)
-    await expect(publishing).rejects.toThrowError('enough')
+    await expect(publishing).rejects.toThrow('enough')
     expect(returned).toBe(true)
   })
 
@@ -190,9 +192,9 @@ export function clientPromises(link: () => Linked): void {
     const numbers = stream<number>(fresh())
     const signal = AbortSignal.abort(new Error('too late'))
     await client().publish(numbers, 0)
-    await expect(client().publish(numbers, 1, { signal })).rejects.toThrowError('too late')
-    await expect(client().publishAll(numbers, [1], { signal })).rejects.toThrowError('too late')
-    await expect(client().read(numbers, { signal }).next()).rejects.toThrowError('too late')
+    await expect(client().publish(numbers, 1, { signal })).rejects.toThrow('too late')
+    await expect(client().publishAll(numbers, [1], { signal })).rejects.toThrow('too late')
+    await expect(client().read(numbers, { signal }).next()).rejects.toThrow('too late')
     expect(await values(client().read(numbers))).toEqual([0])
   })
 
@@ -231,7 +233,7 @@ export function clientPromises(link: () => Linked): void {
     const stop = new AbortController()
     const waiting = client().read(numbers, { from: 'end', signal: stop.signal }).next()
     setTimeout(() => stop.abort(new Error('closing time')), 50)
-    await expect(waiting).rejects.toThrowError('closing time')
+    await expect(waiting).rejects.toThrow('closing time')
   })
 
   test('hands over whole batches to those who ask', async () => {
@@ -260,7 +262,7 @@ export function clientPromises(link: () => Linked): void {
 
   test('ends at a record that it cannot read, after those before it, and can be taken up behind it', async () => {
     const name = fresh()
-    const raw = stream<Uint8Array>(name, { codec: bytes() as Codec<Uint8Array> })
+    const raw = stream<Uint8Array>(name, { codec: bytes() })
     const texts = ['{"user":"a","at":1}', 'not json', '{"user":"c","at":3}']
     const other = await link().another()
     await other.publishAll(
@@ -268,7 +270,7 @@ export function clientPromises(link: () => Linked): void {
       texts.map(text => Buffer.from(text)),
       { key: () => 'k' },
     )
-    const clicks = stream<Click>(`${name}`, { codec: jsonAs('bytes') })
+    const clicks = stream<Click>(name, { codec: jsonAs('bytes') })
     const seen: Click[] = []
     let error: unknown
     try {
@@ -376,7 +378,7 @@ export function clientPromises(link: () => Linked): void {
     const name = fresh()
     await client().publish(stream<Click>(name, { key: value => value.user }), { user: 'ann', at: 1 })
     const byName = await client().stream(name)
-    await expect(client().publish(byName, { user: 'bob', at: 2 })).rejects.toThrowError(
+    await expect(client().publish(byName, { user: 'bob', at: 2 })).rejects.toThrow(
       expect.objectContaining({ code: 'BAD_KEY', message: expect.stringMatching(/function.*give the key/) as string }),
     )
     expect(await client().publish(byName, { user: 'bob', at: 2 }, { key: 'bob' })).toMatchObject({
@@ -389,7 +391,7 @@ export function clientPromises(link: () => Linked): void {
     const name = fresh()
     await client().publish(stream<number>(name), 1)
     for (const asking of [client().stream(`${name}x`), client().describe(`${name}x`)]) {
-      await expect(asking).rejects.toThrowError(
+      await expect(asking).rejects.toThrow(
         expect.objectContaining({ code: 'NO_SUCH_STREAM', message: expect.stringContaining(`"${name}"`) as string }),
       )
     }
@@ -412,7 +414,7 @@ export function clientPromises(link: () => Linked): void {
       .publish(other, { user: 'ann', at: 2 })
       .catch((thrown: unknown) => thrown)
     expect([codeOf(error), (error as Error).message]).toEqual([wanted, expect.stringMatching(message)])
-    await expect(client().read(other).next()).rejects.toThrowError(code(wanted))
+    await expect(client().read(other).next()).rejects.toThrow(code(wanted))
     expect(await client().describe(name)).toEqual(before)
   })
 
@@ -423,30 +425,30 @@ export function clientPromises(link: () => Linked): void {
     expect(await client().describe(name)).toMatchObject({ retention: { records: 100 }, dedupWindowMs: 5000, last: 2 })
   })
 
-  test.each([
+  test.each<[string, unknown, PublishOptions, string]>([
     ['a value that is no JSON', 1n, {}, 'INVALID_VALUE'],
     ['an id with a space', 'v', { id: 'a b' }, 'BAD_ID'],
     ['an empty id', 'v', { id: '' }, 'BAD_ID'],
     ['a key that is no text', 'v', { key: 7 as never }, 'BAD_KEY'],
     ['a time that is none', 'v', { time: 'now' as never }, 'BAD_TIME'],
     ['a reserved header', 'v', { headers: { 'Nats-Expected-Stream': 'x' } }, 'BAD_OPTION'],
-    ['an unknown option', 'v', { keys: 'k' } as object, 'UNKNOWN_OPTION'],
+    ['an unknown option', 'v', { keys: 'k' }, 'UNKNOWN_OPTION'],
   ])('refuses %s and stores the next', async (_, value, options, wanted) => {
-    const texts = stream<unknown>(fresh())
-    await expect(client().publish(texts, value, options)).rejects.toThrowError(code(wanted))
+    const texts = stream(fresh())
+    await expect(client().publish(texts, value, options)).rejects.toThrow(code(wanted))
     await client().publish(texts, 'fine')
     expect(await values(client().read(texts))).toEqual(['fine'])
   })
 
-  test.each([
+  test.each<[ReadingOptions, string]>([
     [{ from: 'begin' as never }, 'BAD_OPTION'],
     [{ from: 1.5 }, 'BAD_OPTION'],
     [{ from: new Date(NaN) }, 'BAD_OPTION'],
     [{ from: 1, after: 1 }, 'BAD_OPTION'],
     [{ after: -1 }, 'BAD_OPTION'],
-    [{ form: 'end' } as object, 'UNKNOWN_OPTION'],
+    [{ form: 'end' }, 'UNKNOWN_OPTION'],
   ])('refuses to read %j, at once', (options, wanted) => {
-    expect(() => client().read(stream<number>(fresh()), options)).toThrowError(code(wanted))
+    expect(() => client().read(stream<number>(fresh()), options)).toThrow(code(wanted))
   })
 
   test.each([
@@ -457,12 +459,12 @@ export function clientPromises(link: () => Linked): void {
   ])('refuses to read %j when it knows the stream', async (options, wanted) => {
     const numbers = stream<number>(fresh())
     await client().publish(numbers, 1)
-    await expect(client().read(numbers, options).next()).rejects.toThrowError(code(wanted))
+    await expect(client().read(numbers, options).next()).rejects.toThrow(code(wanted))
   })
 
   test('refuses what is no stream', async () => {
-    await expect(client().publish({ name: 'clicks' } as never, 1)).rejects.toThrowError(/stream\('name'\) made/)
-    await expect(client().publishAll(stream<number>(fresh()), 7 as never)).rejects.toThrowError(/an iterable/)
+    await expect(client().publish({ name: 'clicks' } as never, 1)).rejects.toThrow(/stream\('name'\) made/)
+    await expect(client().publishAll(stream<number>(fresh()), 7 as never)).rejects.toThrow(/an iterable/)
   })
 
   test('stores what was on its way when it closes, and refuses what comes later', async () => {
@@ -481,7 +483,7 @@ export function clientPromises(link: () => Linked): void {
       other.read(numbers).next(),
       other.publishAll(numbers, [1]),
     ]) {
-      await expect(late).rejects.toThrowError(code('CLOSED'))
+      await expect(late).rejects.toThrow(code('CLOSED'))
     }
     expect(await values(client().read(numbers))).toEqual([0, 1, 2, 3])
   })
