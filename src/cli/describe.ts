@@ -56,8 +56,6 @@ function details(stream: StreamDescription): string {
     ['retention', bounds.length === 0 ? 'none' : bounds.join(', ')],
     ['replicas', String(stream.replicas)],
     ['dedup window', `${stream.dedupWindowMs} ms`],
-    ['out of order', `${stream.outOfOrdernessMs} ms`],
-    ['idle after', `${stream.idleAfterMs} ms`],
     ...(stream.source === null ? [] : ([['source', `${stream.source.subject} of ${stream.source.stream}`]] as const)),
     ['incarnation', stream.incarnation],
   ].map(([name = '', value = '']) => [name, value])

@@ -1,6 +1,7 @@
 /** From flags and environment to a client: which log is meant, and how to reach it. */
+import { existsSync } from 'node:fs'
 import type { Client } from '../client/client.js'
-import type { ConnectOptions } from '../client/connect.js'
+import { DefinitionError } from '../errors.js'
 import type { JetStreamOptions } from '../log/jetstream/settings.js'
 import type { Duration } from '../options.js'
 import type { Event } from '../telemetry/events.js'
@@ -8,17 +9,30 @@ import { UsageError } from './failure.js'
 import type { Flags } from './flags.js'
 import { say } from './terminal.js'
 
-/** Links to the log that the flags name, else the environment, else the one in `.stream-node`. */
-export async function linked(flags: Flags): Promise<Client> {
-  const options = logOf(flags, process.env)
+const FOLDER = '.stream-node'
+
+/**
+ * Links to the log that the flags name, else the environment, else the one in `.stream-node`. A folder that is not
+ * there is made only when asked for: a slip of the path must not look like an empty log.
+ */
+export async function linked(flags: Flags, { make = false } = {}): Promise<Client> {
+  const log = logOf(flags, process.env)
   const { connect } = await import('../client/connect.js')
-  return connect({ ...options, onEvent: tell })
+  if (log.server !== undefined) return connect({ ...log.server, onEvent: tell })
+  const { dataDir } = log
+  if (!make && !existsSync(dataDir)) {
+    const mend = 'name its folder by --data-dir, or a server by --server or NATS_URL; "publish --create" makes a log'
+    throw new DefinitionError('BAD_DATA_FOLDER', `there is no log in ${dataDir}`, mend)
+  }
+  return connect({ dataDir, onEvent: tell })
 }
 
 type Env = Readonly<Record<string, string | undefined>>
 
+type Meant = { readonly server: JetStreamOptions } | { readonly server?: never; readonly dataDir: string }
+
 /** Which log is meant. A flag for a server shuts out the folder in the environment, and the other way round. */
-export function logOf(flags: Flags, env: Env): ConnectOptions {
+function logOf(flags: Flags, env: Env): Meant {
   const server = serverOptions(flags)
   const named = flags.server !== undefined || flags.context !== undefined
   if (flags.dataDir !== undefined) {
@@ -28,13 +42,12 @@ export function logOf(flags: Flags, env: Env): ConnectOptions {
     }
     return { dataDir: flags.dataDir }
   }
-  if (named || env['NATS_URL'] || env['NATS_CONTEXT']) return { name: 'stream-node command', ...server }
+  if (named || env['NATS_URL'] || env['NATS_CONTEXT']) return { server: { name: 'stream-node command', ...server } }
   const [stray] = Object.keys(server).filter(option => option !== 'timeout')
   if (stray !== undefined) {
     throw new UsageError(`${flagOf(stray)} is given, but no server`, 'name it by --server, --context or NATS_URL')
   }
-  const folder = env['STREAM_NODE_DATA_DIR']
-  return folder ? { dataDir: folder } : {}
+  return { dataDir: env['STREAM_NODE_DATA_DIR'] || FOLDER }
 }
 
 const FLAG_OF: Readonly<Record<string, string>> = {

@@ -16,7 +16,7 @@ import { Progress, counted, say, write } from './terminal.js'
 /** Publishes the values, or stdin when there are none. Throws what stopped it, saying how far it came. */
 export async function publish(name: string, values: readonly string[], flags: PublishFlags): Promise<void> {
   checkFlags(values, flags)
-  const client = await linked(flags)
+  const client = await linked(flags, { make: flags.create === true })
   try {
     const target = await targetOf(client, name, flags)
     const work = new Work(target, flags)
@@ -38,6 +38,8 @@ function checkFlags(values: readonly string[], flags: PublishFlags): void {
   if (flags.id !== undefined && values.length !== 1) {
     throw new UsageError('--id is for one value, given as an argument', 'use --id-field for many')
   }
+  creation(flags)
+  if (flags.time !== undefined) timeOf('--time', flags.time)
   if (flags.create) return
   for (const [flag, value] of [
     ['--partitions', flags.partitions],
@@ -54,7 +56,9 @@ async function targetOf(client: Client, name: string, flags: PublishFlags): Prom
   const there = await client.stream(name).catch((error: unknown) => {
     if (!(error instanceof StreamNodeError) || error.code !== 'NO_SUCH_STREAM') throw error
     if (flags.create) return undefined
-    throw new DefinitionError('NO_SUCH_STREAM', error.message, '--create makes it', { cause: error })
+    const near = /did you mean .*/.exec(error.message)?.[0]
+    const mend = near === undefined ? '--create makes it' : `${near} --create makes a new one`
+    throw new DefinitionError('NO_SUCH_STREAM', `there is no stream "${name}"`, mend, { cause: error })
   })
   if (there === undefined) return stream(name, options)
   const { partitions = there.partitions, codec } = options
