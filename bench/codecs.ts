@@ -1,8 +1,6 @@
 /** The codecs against bare `avsc` and bare `JSON`, interleaved in pairs; the figure of each case is its median pair. */
 import { createRequire } from 'node:module'
-import { avro, type AvroSchema } from '../src/codec/avro.js'
-import type { Codec, SchemaStore } from '../src/codec/codec.js'
-import { json } from '../src/codec/json.js'
+import { avro, json, type AvroSchema, type Codec } from 'stream-node'
 import type { Case } from './case.js'
 
 /** 84 bytes of JSON, as in the benchmarks of the log. */
@@ -41,7 +39,7 @@ interface Bare {
 const { Type } = createRequire(import.meta.url)('avsc') as { Type: { forSchema(schema: AvroSchema): Bare } }
 
 const KEPT = new Map<string, string>()
-const STORE: SchemaStore = {
+const STORE: Parameters<Codec<unknown>['open']>[0] = {
   get: fingerprint => Promise.resolve(KEPT.get(fingerprint)),
   put: (fingerprint, schema) => Promise.resolve(void KEPT.set(fingerprint, schema)),
 }

@@ -398,13 +398,27 @@ test('refuses records above bytesMax, both ways', async () => {
   expect(thrownBy(() => codec.decode(new Uint8Array(21))).code).toBe('TOO_DEEP_OR_LARGE')
 })
 
+test('puts nothing into the store to read', async () => {
+  const kept = new Kept()
+  await avro('string').open(kept, 'read')
+  expect(kept.schemas.size).toBe(0)
+})
+
 test('knows when a stream has moved on to a newer schema, and when it cannot', () => {
   const one = avro(record(['a', 'int'])).definition
   const two = avro(record(['a', 'long'], ['b', 'int', { default: 1 }])).definition
-  expect(movedOn('stream "s"', one, one)).toBe(false)
-  expect(movedOn('stream "s"', one, two)).toBe(true)
-  expect(() => movedOn('stream "s"', two, one)).toThrow(DefinitionError)
-  expect(() => movedOn('stream "s"', one, { name: 'json' })).toThrow(
-    'is written with avro(), but is to be opened with json()',
-  )
+  const other = avro(record(['c', 'int'])).definition
+  for (const use of ['read', 'write'] as const) {
+    expect(movedOn('stream "s"', one, one, use)).toBe(false)
+    expect(movedOn('stream "s"', one, two, use)).toBe(true)
+    expect(() => movedOn('stream "s"', one, other, use)).toThrow('no matching field for default-less Click.c')
+    expect(() => movedOn('stream "s"', one, { name: 'json' }, use)).toThrow('written with avro()')
+  }
+})
+
+test('lets a writer of the former schema go on, and refuses a reader of it', () => {
+  const former = avro(record(['a', 'int'])).definition
+  const now = avro(record(['a', 'long'])).definition
+  expect(movedOn('stream "s"', now, former, 'write')).toBe(false)
+  expect(() => movedOn('stream "s"', now, former, 'read')).toThrow(DefinitionError)
 })

@@ -4,7 +4,7 @@
  */
 import { badOption } from '../options.js'
 import { DefinitionError, messageOf, RecordError } from '../errors.js'
-import type { Codec, OpenCodec, SchemaStore } from './codec.js'
+import type { Codec, OpenCodec, SchemaStore, Use } from './codec.js'
 import type { Longs, Reader, Type } from './engine.js'
 import {
   badBytes,
@@ -49,10 +49,8 @@ export function avro<T = unknown>(schema: AvroSchema, options: AvroOptions = {})
   return Object.freeze({
     name: 'avro',
     definition: Object.freeze({ name: 'avro', schema: checked.json }),
-    async open(schemas: SchemaStore): Promise<OpenCodec<T>> {
-      // Asked first, so that who may only read can open a stream that others write.
-      if ((await schemas.get(checked.fingerprint)) === undefined)
-        await schemas.put(checked.fingerprint, checked.canonical)
+    async open(schemas: SchemaStore, use: Use = 'write'): Promise<OpenCodec<T>> {
+      if (use === 'write') await schemas.put(checked.fingerprint, checked.canonical)
       return new OpenAvro<T>(checked, longs, bounds, schemas)
     },
   })
@@ -189,17 +187,24 @@ function resolved(writer: CheckedSchema, reader: CheckedSchema): Reader {
   return reader.type.createResolver(writer.type, { ignoreNamespaces: true })
 }
 
-/** Whether `mine` is another schema than the kept one; a `CODEC_DIFFERS` error when it cannot read what that wrote. */
-export function schemaMovedOn(where: string, kept: AvroSchema, mine: AvroSchema): boolean {
-  const from = checkedSchema(kept, 'number')
-  const to = checkedSchema(mine, 'number')
+/** `movedOn` of codec.ts, for two schemas. */
+export function schemaMovedOn(where: string, kept: AvroSchema, mine: AvroSchema, use: Use): boolean {
+  const [there, here] = [checkedSchema(kept, 'number'), checkedSchema(mine, 'number')]
+  const cause = faultBetween(there, here)
+  if (cause === undefined) return JSON.stringify(there.json) !== JSON.stringify(here.json)
+  // A writer of the former schema that is still about, as while programs are being renewed one by one.
+  if (use === 'write' && faultBetween(here, there) === undefined) return false
+  const what = `${where} has records of an Avro schema that this one cannot read (${messageOf(cause)})`
+  throw new DefinitionError('CODEC_DIFFERS', what, MEND_SCHEMA, { cause })
+}
+
+function faultBetween(writer: CheckedSchema, reader: CheckedSchema): unknown {
   try {
-    resolved(from, to)
-  } catch (cause) {
-    const what = `${where} has records of an Avro schema that the new one cannot read (${messageOf(cause)})`
-    throw new DefinitionError('CODEC_DIFFERS', what, MEND_SCHEMA, { cause })
+    resolved(writer, reader)
+    return undefined
+  } catch (fault) {
+    return fault
   }
-  return JSON.stringify(from.json) !== JSON.stringify(to.json)
 }
 
 const MEND_SCHEMA = 'give new fields a default, renamed ones an alias, and change types only to wider ones'

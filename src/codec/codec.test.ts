@@ -3,7 +3,6 @@ import { DefinitionError, RecordError } from '../errors.js'
 import { avro } from './avro.js'
 import { bytes } from './bytes.js'
 import { codecOf, type CodecDefinition, type SchemaStore } from './codec.js'
-import { atPlace, badBytes } from './guards.js'
 import { json } from './json.js'
 
 const NO_STORE: SchemaStore = { get: () => Promise.resolve(undefined), put: () => Promise.resolve() }
@@ -45,17 +44,4 @@ test('gives the bytes themselves, and takes nothing else', async () => {
   const some = new Uint8Array([0, 255])
   expect(open.decode(open.encode(some))).toBe(some)
   expect(() => open.encode('text' as unknown as Uint8Array)).toThrow(RecordError)
-})
-
-test('tells the place of a record in message and facts, and keeps code and cause', () => {
-  const cause = new Error('deep down')
-  const error = atPlace(badBytes('the record is not JSON', cause), { stream: 'clicks', partition: 3, position: 17 })
-  expect(error).toBeInstanceOf(RecordError)
-  expect(error).toMatchObject({ code: 'BAD_BYTES', cause, facts: { stream: 'clicks', partition: 3, position: 17 } })
-  expect((error as Error).message).toMatch(/^stream "clicks", partition 3, position 17: the record is not JSON; /)
-})
-
-test('leaves other errors as they are', () => {
-  const other = new TypeError('x')
-  expect(atPlace(other, { stream: 'clicks' })).toBe(other)
 })

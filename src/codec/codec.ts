@@ -15,11 +15,15 @@ export interface Codec<T> {
   /** Plain JSON: what is kept with the stream's definition, so that others build the same codec without code. */
   readonly definition: CodecDefinition
   /**
-   * Makes it ready to work on one log. A schema of its own is put into the store before this resolves; when that fails,
-   * so does this. Open it once per log, not once per record.
+   * Makes it ready to work on one log. To write (the default), a schema of its own is put into the store before this
+   * resolves, and when that fails, so does this. To read, nothing is put, and `encode` is not to be called. Open it once
+   * per log, not once per record.
    */
-  open(schemas: SchemaStore): Promise<OpenCodec<T>>
+  open(schemas: SchemaStore, use?: Use): Promise<OpenCodec<T>>
 }
+
+/** What a codec is opened for; a writer reads as well. */
+export type Use = 'read' | 'write'
 
 /** A codec at work. Its calls are synchronous and leave no trace when they throw. */
 export interface OpenCodec<T> {
@@ -79,15 +83,16 @@ function noSuchCodec(definition: unknown): DefinitionError {
 }
 
 /**
- * Whether the codec a stream was kept with has moved on: false when it is the same, true when `mine` is a newer schema
- * that reads all that was written under the kept one, and should be kept in its place. Anything else is a
- * `CODEC_DIFFERS` error that says what stands between the two. `where` names the stream.
+ * Whether the codec in a stream's kept definition has been overtaken: true when `mine` is a newer schema that reads all
+ * that was written under the kept one and should be kept in its place, false when what is kept may stay. A `CODEC_DIFFERS`
+ * error says what stands between the two: for a reader when it cannot read the kept schema's records, for a writer when
+ * neither can read the other's. `where` names the stream.
  */
-export function movedOn(where: string, kept: CodecDefinition, mine: CodecDefinition): boolean {
+export function movedOn(where: string, kept: CodecDefinition, mine: CodecDefinition, use: Use): boolean {
   if (kept.name !== mine.name) {
     const what = `${where} is written with ${kept.name}(), but is to be opened with ${mine.name}()`
     throw new DefinitionError('CODEC_DIFFERS', what, `give its definition codec: ${kept.name}()`)
   }
   if (kept.name !== 'avro' || mine.name !== 'avro') return false
-  return schemaMovedOn(where, kept.schema, mine.schema)
+  return schemaMovedOn(where, kept.schema, mine.schema, use)
 }

@@ -31,6 +31,8 @@ export interface Type extends Reader {
   createResolver(writer: Type, options: { ignoreNamespaces: boolean }): Reader
 }
 
+const require = createRequire(import.meta.url)
+
 type Schema = unknown
 type Options = object
 /** What subclasses get at, beside what `Type` says. */
@@ -72,7 +74,7 @@ export type Longs = 'number' | 'bigint'
 
 /** Builds the guarded type of a schema, given as plain JSON. Throws what the library throws. */
 export function typeOf(schema: unknown, longs: Longs): Type {
-  return (engine ??= build(createRequire(import.meta.url)('avsc') as Library))(schema, longs)
+  return (engine ??= build(require('avsc') as Library))(schema, longs)
 }
 
 let engine: ((schema: unknown, longs: Longs) => Type) | undefined

@@ -9,7 +9,8 @@ import { avro } from './avro.js'
 import type { Codec, OpenCodec, SchemaStore } from './codec.js'
 import { json } from './json.js'
 
-const ROUNDS = process.env['STREAM_NODE_LONG'] === '1' ? 1_000_000 : 4000
+const LONG = process.env['STREAM_NODE_LONG'] === '1'
+const ROUNDS = LONG ? 1_000_000 : 4000
 const SEED = Number(process.env['STREAM_NODE_SEED'] ?? 20_260_801)
 const INPUT_MS = 10
 
@@ -179,37 +180,41 @@ const TARGETS: readonly Target[] = [
   },
 ]
 
-test.each(TARGETS)('$name ends every input in a value or a typed error, soon', async target => {
-  const writer = await (target.writer ?? target.codec).open(STORE)
-  const codec = await target.codec.open(STORE)
-  const samples = target.samples.map(value => writer.encode(value))
-  for (const sample of samples) await codec.ready(sample)
-  slow = []
-  const next = chance(SEED)
+test.each(TARGETS)(
+  '$name ends every input in a value or a typed error, soon',
+  { timeout: LONG ? 1_800_000 : 30_000 },
+  async target => {
+    const writer = await (target.writer ?? target.codec).open(STORE)
+    const codec = await target.codec.open(STORE)
+    const samples = target.samples.map(value => writer.encode(value))
+    for (const sample of samples) await codec.ready(sample)
+    slow = []
+    const next = chance(SEED)
 
-  for (const sample of samples) {
-    expect(feed(codec, sample)).toBeDefined()
-    for (let cut = 0; cut < sample.length; cut++) feed(codec, sample.subarray(0, cut))
-    for (let at = target.keep; at < sample.length; at++) {
-      for (const piece of target.pieces) {
-        feed(codec, Buffer.concat([sample.subarray(0, at), piece, sample.subarray(at)]))
-        feed(codec, Buffer.concat([sample.subarray(0, at), piece, sample.subarray(at + 1)]))
+    for (const sample of samples) {
+      expect(feed(codec, sample)).toBeDefined()
+      for (let cut = 0; cut < sample.length; cut++) feed(codec, sample.subarray(0, cut))
+      for (let at = target.keep; at < sample.length; at++) {
+        for (const piece of target.pieces) {
+          feed(codec, Buffer.concat([sample.subarray(0, at), piece, sample.subarray(at)]))
+          feed(codec, Buffer.concat([sample.subarray(0, at), piece, sample.subarray(at + 1)]))
+        }
       }
     }
-  }
-  for (let i = 0; i < ROUNDS; i++) {
-    const sample = samples[next(samples.length)] as Uint8Array
-    feed(codec, mutated(sample, target.pieces, next(20) === 0 ? 0 : target.keep, next))
-  }
+    for (let i = 0; i < ROUNDS; i++) {
+      const sample = samples[next(samples.length)] as Uint8Array
+      feed(codec, mutated(sample, target.pieces, next(20) === 0 ? 0 : target.keep, next))
+    }
 
-  expect(slow, `inputs of over ${INPUT_MS} ms, seed ${SEED}`).toEqual([])
-  expect(names()).toBe(before)
-  // What came before has left nothing behind: the library's own pool could be broken for good by one such input.
-  for (const [n, sample] of samples.entries()) {
-    if (target.writer === undefined)
-      expect(JSON.stringify(codec.decode(sample))).toBe(JSON.stringify(target.samples[n]))
-  }
-})
+    expect(slow, `inputs of over ${INPUT_MS} ms, seed ${SEED}`).toEqual([])
+    expect(names()).toBe(before)
+    // What came before has left nothing behind: the library's own pool could be broken for good by one such input.
+    for (const [n, sample] of samples.entries()) {
+      if (target.writer === undefined)
+        expect(JSON.stringify(codec.decode(sample))).toBe(JSON.stringify(target.samples[n]))
+    }
+  },
+)
 
 test('json ends bombs of a megabyte early', async () => {
   const codec = await json().open(STORE)

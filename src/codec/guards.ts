@@ -2,7 +2,7 @@
  * What a record may cost: bounds on its bytes and its depth, the one key that no value may have, and the words for a
  * place inside a value. All codecs that parse keep to these, in both directions, so that no one writes what nobody reads.
  */
-import { DefinitionError, RecordError, type errorCodes } from '../errors.js'
+import { DefinitionError, RecordError } from '../errors.js'
 import { knownOptions, size, whole, type Size } from '../options.js'
 
 export interface GuardOptions {
@@ -89,28 +89,6 @@ export function inWords(value: unknown): string {
   }
   const text = typeof value === 'string' ? JSON.stringify(value) : `${value as number | bigint | boolean}`
   return `${text.length > 40 ? `${text.slice(0, 37)}...` : text} (${typeof value})`
-}
-
-/** Where one record stands, as far as the caller knows. */
-export interface Place {
-  readonly stream: string
-  readonly partition?: number
-  readonly position?: number
-}
-
-type RecordCode = (typeof errorCodes)['RecordError'][number]
-
-/**
- * The same error with the place it happened at, in its message and its facts: codecs know what is wrong with a record,
- * only their caller knows which one it is. Anything but a `RecordError` is given back as it is.
- */
-export function atPlace(thrown: unknown, place: Place): unknown {
-  if (!(thrown instanceof RecordError)) return thrown
-  const words = [`stream "${place.stream}"`]
-  if (place.partition !== undefined) words.push(`partition ${place.partition}`)
-  if (place.position !== undefined) words.push(`position ${place.position}`)
-  const details = { cause: thrown.cause, facts: { ...thrown.facts, ...place } }
-  return new RecordError(thrown.code as RecordCode, `${words.join(', ')}: ${thrown.message}`, '', details)
 }
 
 /** The error for a schema that is wrong or that we refuse to read with. */
