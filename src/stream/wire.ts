@@ -227,11 +227,10 @@ function encodeKey(name: string, key: Key): string {
 }
 
 const OURS = Buffer.from('Sn-')
-const { indexOf } = Buffer.prototype as { indexOf(this: Uint8Array, part: Uint8Array): number }
 
 /** True when no header of ours is in the block: most often so, and found without making a text of it. */
 function saysNothing({ head }: LogRecord): boolean {
-  return head.length === 0 || indexOf.call(head, OURS) < 0
+  return head.length === 0 || Buffer.from(head.buffer, head.byteOffset, head.byteLength).indexOf(OURS) < 0
 }
 
 function keyIn(from: LogRecord): Key | undefined {

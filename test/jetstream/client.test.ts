@@ -1,4 +1,5 @@
 /** What a client promises, kept on a real server. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { connect, stream, type Client } from 'stream-node'
 import { clientPromises } from '../client/promises.js'
@@ -36,4 +37,58 @@ test('refuses a record over the largest message of the server, saying both sizes
   await client.publishAll(texts, both, { onFailed: (_, index) => failed.push(index) })
   expect(failed).toEqual([0])
   for await (const { value } of client.read(texts)) expect(value).toBe('fine')
+})
+
+test('stores each record once and in order while the server is killed and started again under it', async () => {
+  await using shaky = await startServer()
+  await using client = await connect({ servers: shaky.url })
+  const numbers = stream<number>('numbers', { partitions: 3 })
+  let sent = 0
+  let stop = false
+  function* many() {
+    while (!stop) yield sent++
+  }
+  const publishing = client.publishAll(numbers, many(), { key: n => String(n % 7) })
+  for (let i = 0; i < 5; i++) {
+    await sleep(150 + 100 * i)
+    await shaky.restart()
+  }
+  await sleep(300)
+  stop = true
+  expect(await publishing).toEqual({ taken: sent, stored: sent, repeats: 0 })
+  const next = new Map<number, number>()
+  let read = 0
+  for await (const { records } of client.read(numbers).batches()) {
+    for (const { value } of records) {
+      expect(value).toBe(next.get(value % 7) ?? value % 7)
+      next.set(value % 7, value + 7)
+      read++
+    }
+  }
+  expect(read).toBe(sent)
+  expect(sent).toBeGreaterThan(1000)
+})
+
+test('goes on reading, without a gap or a repeat, when the server comes back', async () => {
+  await using shaky = await startServer()
+  await using client = await connect({ servers: shaky.url })
+  const numbers = stream<number>('numbers')
+  const seen: number[] = []
+  const reading = client.read(numbers, { follow: true })
+  const followed = (async () => {
+    for await (const { value } of reading) {
+      seen.push(value)
+      if (value === 2999) break
+    }
+  })()
+  for (const first of [0, 1000, 2000]) {
+    await client.publishAll(
+      numbers,
+      Array.from({ length: 1000 }, (_, i) => first + i),
+      { key: () => 'one' },
+    )
+    if (first < 2000) await shaky.restart()
+  }
+  await followed
+  expect(seen).toEqual(Array.from({ length: 3000 }, (_, i) => i))
 })
