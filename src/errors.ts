@@ -26,6 +26,7 @@ export const errorCodes = {
     'BAD_TLS', // certificates that do not fit
     'NO_JETSTREAM', // a server without JetStream, or an account without it
     'SERVER_TOO_OLD', // a server below the oldest we can trust
+    'UNSAFE_SERVER', // a server that stores what it must refuse
     'DATA_FOLDER_IN_USE', // another node runs on this data folder
     'BAD_DATA_FOLDER', // a data folder that holds something else, or that cannot be read or written
   ],

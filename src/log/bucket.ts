@@ -2,6 +2,7 @@
  * The port to a bucket: a small store of named values with compare-and-set and watch, for definitions, schemas,
  * members and witnesses. Not for records.
  */
+import { DefinitionError } from '../errors.js'
 import type { Ending } from './log.js'
 import type { Position } from './record.js'
 
@@ -38,7 +39,7 @@ export interface Bucket {
   put(key: string, value: Uint8Array, revision?: Revision): Promise<Ending>
   /** Deletes an entry, likewise. Deleting what is not there is `stored`. */
   delete(key: string, revision?: Revision): Promise<Ending>
-  /** The keys that begin with `prefix` (a whole number of dot-separated words; absent: all), sorted. */
+  /** The keys under `prefix`: those that begin with its words and have more; absent: all. Sorted. */
   keys(prefix?: string): Promise<readonly string[]>
   /**
    * First one list of all entries there are under `prefix` (it may be empty), then each change, in order, in lists.
@@ -49,3 +50,17 @@ export interface Bucket {
 
 /** Ends at `return()` or when the link is closed. */
 export type Watch = AsyncIterableIterator<readonly Entry[], undefined>
+
+const WORDS = /^[-/_=a-zA-Z0-9]+(?:\.[-/_=a-zA-Z0-9]+)*$/
+const KEY_MAX = 400
+
+/** The error for a key that no kind takes, or undefined. */
+export function keyFault(key: string): DefinitionError | undefined {
+  if (key.length <= KEY_MAX && WORDS.test(key)) return undefined
+  const what = `${JSON.stringify(key)} cannot be the key of an entry`
+  return new DefinitionError(
+    'BAD_NAME',
+    what,
+    `use letters, digits and -/_= with single dots between, at most ${KEY_MAX}`,
+  )
+}

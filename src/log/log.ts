@@ -2,7 +2,7 @@
  * The port to the log: streams of records in partitions, appended and read in order. Everything above rests on what is
  * promised here and on nothing else; `stream-node/testing` has the suite that every kind must pass.
  */
-import type { DefinitionError, IntegrityError, UnavailableError } from '../errors.js'
+import type { DefinitionError, FencedError, IntegrityError, UnavailableError } from '../errors.js'
 import type { LogRecord, Position } from './record.js'
 
 export interface Log {
@@ -57,8 +57,9 @@ export interface LogStream {
   readonly incarnation: string
 
   /**
-   * Sends one record, now, in this tick: the order of calls is the order in the log, as far as it stores them. Any
-   * number may be in flight; ask `room()` first. The promise never rejects: it tells how the append ended.
+   * Sends one record, now, in this tick: the order of calls is the order in the log, as far as it stores them. Many may
+   * be in flight; ask `room()` first, since beyond the window an append is refused as `unavailable`. The promise never
+   * rejects: it tells how the append ended.
    *
    * Atomic is one record, nothing more: of several in flight any may be lost, the first of them too, while later ones
    * are stored.
@@ -87,7 +88,9 @@ export interface LogStream {
    *
    * Never silently skips: records after `after` that are gone by retention, by purge or with the whole stream end it
    * with an `IntegrityError` (`OVERRUN`, `STREAM_RECREATED`); so does a position beyond the end (`LOG_REWOUND`).
-   * `after: START` means "from whatever is there", so it is never overrun before its first batch.
+   * `after: START` means "from whatever is there", so it is never overrun before its first batch. This is checked when
+   * reading begins and when it goes on after a lost link; a purge of records that a running reader has not reached may
+   * pass unseen.
    */
   read(options: ReadOptions): BatchReader
 
@@ -137,7 +140,7 @@ export interface Refused {
    * `full`: the disk or a limit; `denied`: not permitted, too large, or not ours to write.
    */
   readonly why: 'expected' | 'unavailable' | 'full' | 'denied'
-  readonly error: DefinitionError | UnavailableError | IntegrityError
+  readonly error: DefinitionError | UnavailableError | FencedError
 }
 
 /**

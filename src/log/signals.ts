@@ -14,7 +14,10 @@ export interface Signals {
    * Answers requests to a subject, until closed. When the promise resolves, requests find it. Of several that serve
    * one subject each request reaches one. What the handler throws goes to the asker, as its message.
    */
-  serve(subject: string, handler: (payload: Uint8Array, subject: string) => Uint8Array | Promise<Uint8Array>): Promise<Listening>
+  serve(
+    subject: string,
+    handler: (payload: Uint8Array, subject: string) => Uint8Array | Promise<Uint8Array>,
+  ): Promise<Listening>
   /** Sends to all who listen at this moment. No answer, no error: while the link is down it is gone. */
   publish(subject: string, payload: Uint8Array): void
   /**

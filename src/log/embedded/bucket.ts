@@ -164,7 +164,7 @@ class EmbeddedBucket implements Bucket {
     const range = { start: [this.listed.id, after + 1], end: [this.listed.id, POSITION_MAX] } as const
     const found: Entry[] = []
     for (const { value: key } of store.changes.getRange(range)) {
-      if (prefix !== undefined && key !== prefix && !key.startsWith(`${prefix}.`)) continue
+      if (prefix !== undefined && !key.startsWith(`${prefix}.`)) continue
       const entry = this.#standing(key)
       if (entry !== undefined) found.push(entry)
     }

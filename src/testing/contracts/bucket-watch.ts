@@ -48,13 +48,13 @@ export const watchPromises: Promises = {
     await watch.return?.()
   },
 
-  'tells of what begins with whole words only': async scene => {
+  'tells of what stands under a prefix of whole words only': async scene => {
     const bucket = await scene.ports.bucket(bucketOf(scene))
-    for (const key of ['a.b', 'a.bc', 'b', 'a']) await stored(bucket.put(key, bytesOf('1')))
+    for (const key of ['a.b', 'a.b.x', 'a.bc', 'b', 'a']) await stored(bucket.put(key, bytesOf('1')))
     const watch = bucket.watch('a.b')
-    scene.expect((await firstOf(watch)).map(one => one.key)).toEqual(['a.b'])
-    for (const key of ['a', 'a.bc', 'b.a.b', 'a.b.c', 'a.b']) await stored(bucket.put(key, bytesOf('2')))
-    scene.expect((await tellings(watch, 'a.b')).map(one => one.key)).toEqual(['a.b.c', 'a.b'])
+    scene.expect((await firstOf(watch)).map(one => one.key)).toEqual(['a.b.x'])
+    for (const key of ['a', 'a.bc', 'b.a.b.x', 'a.b', 'a.b.c', 'a.b.x']) await stored(bucket.put(key, bytesOf('2')))
+    scene.expect((await tellings(watch, 'a.b.x')).map(one => one.key)).toEqual(['a.b.c', 'a.b.x'])
     await watch.return?.()
   },
 
@@ -95,11 +95,11 @@ export const watchPromises: Promises = {
     const bucket = await scene.ports.bucket(bucketOf(scene))
     const watches = [bucket.watch(), bucket.watch(), bucket.watch('a')]
     await Promise.all(watches.map(firstOf))
-    await stored(bucket.put('a', bytesOf('1')))
-    for (const told of await Promise.all(watches.map(firstOf))) scene.expect(told.map(one => one.key)).toEqual(['a'])
+    await stored(bucket.put('a.b', bytesOf('1')))
+    for (const told of await Promise.all(watches.map(firstOf))) scene.expect(told.map(one => one.key)).toEqual(['a.b'])
     await watches[0]?.return?.()
-    await stored(bucket.put('a', bytesOf('2')))
-    scene.expect((await firstOf(watches[1] as Watch)).map(one => one.key)).toEqual(['a'])
+    await stored(bucket.put('a.b', bytesOf('2')))
+    scene.expect((await firstOf(watches[1] as Watch)).map(one => one.key)).toEqual(['a.b'])
     for (const watch of watches) await watch.return?.()
   },
 

@@ -112,14 +112,14 @@ const bucketPromises: Promises = {
     scene.expect(await valueOf(bucket, 'a')).toBe('2')
   },
 
-  'lists keys in order, all or those that begin with whole words': async scene => {
+  'lists keys in order, all or those under a prefix of whole words': async scene => {
     const bucket = await scene.ports.bucket(bucketOf(scene))
     for (const key of ['b.c', 'a.b', 'a', 'a.bc', 'ab', 'a.b.c', 'Z', 'a.gone'])
       await stored(bucket.put(key, bytesOf('x')))
     await stored(bucket.delete('a.gone'))
     scene.expect(await bucket.keys()).toEqual(['Z', 'a', 'a.b', 'a.b.c', 'a.bc', 'ab', 'b.c'])
-    scene.expect(await bucket.keys('a')).toEqual(['a', 'a.b', 'a.b.c', 'a.bc'])
-    scene.expect(await bucket.keys('a.b')).toEqual(['a.b', 'a.b.c'])
+    scene.expect(await bucket.keys('a')).toEqual(['a.b', 'a.b.c', 'a.bc'])
+    scene.expect(await bucket.keys('a.b')).toEqual(['a.b.c'])
     scene.expect(await bucket.keys('none')).toEqual([])
   },
 

@@ -1,0 +1,253 @@
+/** One JetStream stream as a `LogStream`: records appended over the shared writer, read by pull consumers. */
+import type { JetStreamManager, StreamInfo } from '@nats-io/jetstream'
+import { AckPolicy, DeliverPolicy } from '@nats-io/jetstream'
+import { DefinitionError, FencedError, InvariantError, UnavailableError } from '../../errors.js'
+import { appendFault } from '../fault.js'
+import type { Append, BatchReader, Ending, Extent, LogStream, ReadOptions, StreamSpec } from '../log.js'
+import { encodeHeaders, LogRecord, type Position } from '../record.js'
+import type { Floors } from './floors.js'
+import type { Link } from './link.js'
+import { Reader, recreated } from './reader.js'
+import type { Target, Writer } from './writer.js'
+
+const RECORDS_MAX = 1000
+const BYTES_MAX = 1024 * 1024
+/** The server's codes for a stream and for a message that are not there. */
+export const NO_STREAM = 10059
+const NO_MESSAGE = 10037
+const NS_PER_MS = 1_000_000
+
+export class JetStreamStream implements LogStream {
+  readonly spec: StreamSpec
+  readonly incarnation: string
+  readonly #link: Link
+  readonly #writer: Writer
+  readonly #target: Target
+  readonly #floors: Floors
+  /** The name of the JetStream stream, which for a `source` is not that of ours. */
+  readonly #name: string
+  /** The subjects of the partitions, by number; of a `source` the one that is read. */
+  readonly #subjects: readonly string[]
+  #asking: { readonly now: Promise<StreamInfo>; next: Promise<StreamInfo> | undefined } | undefined
+
+  constructor(link: Link, writer: Writer, floors: Floors, spec: StreamSpec, info: StreamInfo) {
+    this.#link = link
+    this.#writer = writer
+    this.#floors = floors
+    this.spec = spec
+    this.incarnation = info.created
+    this.#name = info.config.name
+    this.#target = { name: this.#name, acked: 0 }
+    this.#subjects = spec.source === undefined ? subjectsOf(spec) : [spec.source.subject]
+  }
+
+  append(record: Append): Promise<Ending> {
+    if (this.spec.source !== undefined) return Promise.resolve(this.#readOnly())
+    const fault = appendFault(record, this.spec.partitions)
+    if (fault !== undefined) return Promise.resolve({ ending: 'refused', why: 'denied', error: fault })
+    const { partition, payload, id, headers, expect } = record
+    const subject = this.#subject(partition)
+    if (id === undefined || expect === undefined) {
+      return this.#writer.send(this.#target, subject, encodeHeaders(headers, id), payload)
+    }
+    const fenced = { ...headers, 'Nats-Expected-Last-Subject-Sequence': `${expect}` }
+    const sent = this.#writer.send(this.#target, subject, encodeHeaders(fenced, id), payload)
+    return sent.then(ending => this.#settled(ending, partition, id, expect))
+  }
+
+  room(): Promise<void> | undefined {
+    return this.#writer.room()
+  }
+
+  read(options: ReadOptions): BatchReader {
+    const { partition, after, untilEnd = false, headersOnly = false } = options
+    const single = partition ?? (this.spec.partitions === 1 ? 0 : undefined)
+    const prefix = this.#name.length + 1
+    return new Reader(this.#link, {
+      stream: this.#name,
+      incarnation: this.incarnation,
+      filter: single === undefined ? undefined : this.#filter(single),
+      ...(single === undefined
+        ? { partition: (subject: string) => Number(subject.slice(prefix)) }
+        : { partition: () => single, ...this.#onlySubject(single) }),
+      after,
+      headersOnly,
+      untilEnd,
+      recordsMax: options.recordsMax ?? RECORDS_MAX,
+      bytesMax: options.bytesMax ?? BYTES_MAX,
+      extent: () => this.extent(),
+      lastToRead: () => this.#lastToRead(single),
+      floor: () => this.#floors.get(this.#name, this.incarnation, single),
+    })
+  }
+
+  last(partition: number): Promise<LogRecord | undefined> {
+    const subject = this.#subject(partition)
+    return lastOf(this.#link, this.#name, subject).then(found => found && storedRecord(found, partition))
+  }
+
+  async extent(): Promise<Extent> {
+    const { created, state } = await this.#info()
+    return { first: Math.max(1, state.first_seq), last: state.last_seq, incarnation: created }
+  }
+
+  async positionAt(time: number): Promise<Position> {
+    const config = {
+      name: `sn_${this.#link.tools.chance.name()}`,
+      ack_policy: AckPolicy.None,
+      deliver_policy: DeliverPolicy.StartTime,
+      opt_start_time: new Date(Math.ceil(time)).toISOString(),
+      mem_storage: true,
+      num_replicas: 1,
+      inactive_threshold: 1000 * NS_PER_MS,
+    }
+    // A consumer tells at birth what it will begin with, and is not needed for more.
+    const made = await this.#call('find a time', jsm => jsm.consumers.add(this.#name, config))
+    this.#link.jsm.consumers.delete(this.#name, config.name).catch(() => {})
+    return made.delivered.stream_seq
+  }
+
+  async purge(partition: number, before: Position): Promise<void> {
+    if (this.spec.source !== undefined) throw this.#readOnly().error
+    const { first, last } = await this.extent()
+    const end = Math.min(before, last + 1)
+    // The server takes "before 0" for "all".
+    if (end <= first) return
+    await this.#floors.raise(this.#name, this.incarnation, partition, end)
+    await this.#call('purge', jsm => jsm.streams.purge(this.#name, { filter: this.#subject(partition), seq: end }))
+  }
+
+  /** The last record that is there, which the end of the stream need not be: it may have been purged. */
+  async #lastToRead(partition: number | undefined): Promise<Position> {
+    const subject = partition === undefined ? `${this.#name}.*` : this.#subject(partition)
+    return (await lastOf(this.#link, this.#name, subject))?.seq ?? 0
+  }
+
+  /**
+   * Who won a compare-and-set is decided by the partition's last record alone: servers differ in what they answer to a
+   * repeat (`duplicate`, or "wrong last sequence"), and a refusal may speak of a race that is still under way.
+   */
+  async #settled(ending: Ending, partition: number, id: string, expect: Position): Promise<Ending> {
+    const doubtful =
+      ending.ending === 'stored' ? ending.repeat : ending.ending === 'refused' && ending.why === 'expected'
+    if (!doubtful) return ending
+    try {
+      const last = await this.last(partition)
+      if (last?.id === id) return { ending: 'stored', position: last.position, repeat: true }
+      if ((last?.position ?? 0) !== expect) {
+        if (ending.ending === 'refused') return ending
+        return this.#lost(partition, expect, last?.position ?? 0)
+      }
+      // The id is known, but its record is gone or further back: what expects this place is another record.
+      if (ending.ending === 'stored') return this.#lost(partition, expect, last?.position ?? 0)
+      // Nobody has won yet: this send is not stored, but one that it raced with may still be.
+      return { ending: 'unknown', error: this.#unsettled(partition) }
+    } catch {
+      return { ending: 'unknown', error: this.#unsettled(partition) }
+    }
+  }
+
+  #lost(partition: number, expect: Position, last: Position): Ending {
+    const what = `partition ${partition} of stream "${this.#name}" ends at ${last}, not at ${expect}`
+    return { ending: 'refused', why: 'expected', error: new FencedError(what) }
+  }
+
+  #unsettled(partition: number): UnavailableError {
+    const what = `nobody can say yet who wrote to partition ${partition} of stream "${this.#name}"`
+    return new UnavailableError('TIMED_OUT', what, 'send the same id and bytes again, or read the tail')
+  }
+
+  /**
+   * The stream as the leader has it now. Many readers ask at once after a lost link; all who ask while a request is on
+   * its way share the one after it, so that no answer is older than its question.
+   */
+  #info(): Promise<StreamInfo> {
+    if (this.#asking === undefined) {
+      const now = this.#call('read the state', jsm => jsm.streams.info(this.#name))
+      const asking: { now: Promise<StreamInfo>; next: Promise<StreamInfo> | undefined } = { now, next: undefined }
+      this.#asking = asking
+      const over = () => {
+        this.#asking = undefined
+      }
+      now.then(over, over)
+      return now
+    }
+    const asking = this.#asking
+    asking.next ??= asking.now.then(
+      () => this.#info(),
+      () => this.#info(),
+    )
+    return asking.next
+  }
+
+  #call<T>(what: string, ask: (jsm: JetStreamManager) => Promise<T>): Promise<T> {
+    return this.#link.call(`${what} of stream "${this.#name}"`, ask).catch((error: unknown) => {
+      throw codeOf(error) === NO_STREAM ? recreated(this.#name, { stream: this.#name }, true) : error
+    })
+  }
+
+  #subject(partition: number): string {
+    const subject = this.#subjects[partition]
+    if (subject !== undefined) return subject
+    throw new InvariantError(`stream "${this.#name}" has no partition ${partition}`)
+  }
+
+  /** A stream of one subject needs no filter, and the server reads it faster without. */
+  #filter(partition: number): string | undefined {
+    return this.spec.partitions === 1 && this.spec.source === undefined ? undefined : this.#subject(partition)
+  }
+
+  #onlySubject(partition: number): { subject?: string } {
+    const subject = this.#subject(partition)
+    return /[*>]/.test(subject) ? {} : { subject }
+  }
+
+  #readOnly() {
+    const what = `stream "${this.spec.name}" reads the JetStream stream "${this.#name}" of others`
+    const error = new DefinitionError('READ_ONLY_STREAM', what, 'write to a stream of your own')
+    return { ending: 'refused', why: 'denied', error } as const
+  }
+}
+
+/** The subjects of a stream of ours, one for each partition. */
+export function subjectsOf({ name, partitions }: StreamSpec): string[] {
+  return Array.from({ length: partitions }, (_, partition) => `${name}.${partition}`)
+}
+
+/** The JetStream API's code of an error, if it has one. */
+export function codeOf(error: unknown): unknown {
+  return (error as { code?: unknown } | undefined)?.code
+}
+
+/** A message as the API gives it. */
+export interface StoredMessage {
+  readonly subject: string
+  readonly seq: number
+  readonly hdrs?: string
+  readonly data?: string
+  readonly time: string
+}
+
+/** The last message of a subject, asked of the leader: never a direct get, which any replica may answer. */
+export async function lastOf(link: Link, stream: string, subject: string): Promise<StoredMessage | undefined> {
+  const what = `read the last record of "${subject}"`
+  const answer = await link.call(what, async () => {
+    type Answer = { message?: StoredMessage; error?: { code: number; err_code?: number; description?: string } }
+    const answer = await link.ask<Answer>(`STREAM.MSG.GET.${stream}`, { last_by_subj: subject })
+    const { error } = answer
+    if (error === undefined || error.err_code === NO_MESSAGE) return answer
+    if (error.err_code === NO_STREAM) throw recreated(stream, { stream }, true)
+    throw new UnavailableError(
+      'DISCONNECTED',
+      `could not ${what}: ${error.description ?? error.code}`,
+      'it is tried again',
+    )
+  })
+  return answer.message
+}
+
+function storedRecord(message: StoredMessage, partition: number): LogRecord {
+  const head = Buffer.from(message.hdrs ?? '', 'base64')
+  const data = Buffer.from(message.data ?? '', 'base64')
+  return new LogRecord(partition, message.seq, Date.parse(message.time), head, data)
+}

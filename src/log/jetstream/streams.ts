@@ -1,0 +1,181 @@
+/** Makes streams, or verifies those that are there; knows which ones are ours. */
+import { DiscardPolicy, RetentionPolicy, StorageType, type StreamConfig, type StreamInfo } from '@nats-io/jetstream'
+import { DefinitionError, StreamNodeError } from '../../errors.js'
+import type { Log, LogStream, StreamSpec } from '../log.js'
+import type { Floors } from './floors.js'
+import type { Link } from './link.js'
+import { codeOf, JetStreamStream, NO_STREAM, subjectsOf } from './stream.js'
+import type { Writer } from './writer.js'
+
+/** Marks the streams that we made, on servers without metadata too. */
+const MARK = 'a stream of stream-node'
+const NS_PER_MS = 1_000_000
+
+export class JetStreamLog implements Log {
+  readonly #link: Link
+  readonly #writer: Writer
+  readonly #floors: Floors
+
+  constructor(link: Link, writer: Writer, floors: Floors) {
+    this.#link = link
+    this.#writer = writer
+    this.#floors = floors
+  }
+
+  get description(): string {
+    return `JetStream ${this.#link.version} at ${this.#link.server}`
+  }
+
+  get recordBytesMax(): number {
+    return this.#link.payloadMax
+  }
+
+  async open(spec: StreamSpec): Promise<LogStream> {
+    if (spec.source !== undefined) return this.#openSource(spec, spec.source)
+    const info = (await this.#info(spec.name)) ?? (await this.#make(spec))
+    verify(spec, info.config)
+    return new JetStreamStream(this.#link, this.#writer, this.#floors, spec, info)
+  }
+
+  async find(name: string): Promise<LogStream | undefined> {
+    const info = await this.#info(name)
+    if (info === undefined) return undefined
+    return new JetStreamStream(this.#link, this.#writer, this.#floors, specOf(info.config), info)
+  }
+
+  async names(): Promise<readonly string[]> {
+    const names = await this.#link.call('list the streams', async jsm => {
+      const found: string[] = []
+      for await (const { config } of jsm.streams.list()) if (config.description === MARK) found.push(config.name)
+      return found
+    })
+    return names.sort()
+  }
+
+  async drop(name: string): Promise<void> {
+    await this.#link.call(`delete stream "${name}"`, async jsm => {
+      await jsm.streams.delete(name).catch((error: unknown) => {
+        if (codeOf(error) !== NO_STREAM) throw error
+      })
+    })
+  }
+
+  async #openSource(spec: StreamSpec, source: { stream: string; subject: string }): Promise<LogStream> {
+    const info = await this.#info(source.stream)
+    if (info === undefined) {
+      const what = `stream "${spec.name}" reads the JetStream stream "${source.stream}", which is not there`
+      throw new DefinitionError('NO_SUCH_STREAM', what, 'check its name, the account and the domain')
+    }
+    return new JetStreamStream(this.#link, this.#writer, this.#floors, { ...spec, partitions: 1 }, info)
+  }
+
+  #info(name: string): Promise<StreamInfo | undefined> {
+    return this.#link.call(`open stream "${name}"`, jsm =>
+      jsm.streams.info(name).catch((error: unknown) => {
+        if (codeOf(error) === NO_STREAM) return undefined
+        throw error
+      }),
+    )
+  }
+
+  /** Two who make it at once are answered alike when they want the same; else the later one finds it and is told. */
+  async #make(spec: StreamSpec): Promise<StreamInfo> {
+    try {
+      return await this.#link.call(`make stream "${spec.name}"`, jsm => jsm.streams.add(configOf(spec)))
+    } catch (error) {
+      if (codeOf(error) === NAME_IN_USE) {
+        const info = await this.#info(spec.name)
+        if (info !== undefined) return info
+      }
+      if (error instanceof StreamNodeError) throw error
+      const said = (error as Error).message
+      const mend =
+        'look at the limits of the account, at the number of servers for the replicas, and at other streams with its subjects'
+      throw new DefinitionError('STREAM_DIFFERS', `stream "${spec.name}" cannot be made: ${said}`, mend, {
+        cause: error,
+      })
+    }
+  }
+}
+
+const NAME_IN_USE = 10058
+
+function configOf(spec: StreamSpec): Partial<StreamConfig> & { name: string } {
+  const { ageMs = 0, bytes = -1, records = -1 } = spec.retention
+  return {
+    name: spec.name,
+    description: MARK,
+    subjects: subjectsOf(spec),
+    retention: RetentionPolicy.Limits,
+    storage: StorageType.File,
+    discard: DiscardPolicy.Old,
+    num_replicas: spec.replicas,
+    max_age: ageMs * NS_PER_MS,
+    max_bytes: bytes,
+    max_msgs: records,
+    duplicate_window: windowOf(spec) * NS_PER_MS,
+    allow_direct: false,
+  }
+}
+
+/** The server remembers ids no longer than it keeps records. */
+function windowOf({ dedupWindowMs, retention }: StreamSpec): number {
+  return Math.min(dedupWindowMs, retention.ageMs ?? dedupWindowMs)
+}
+
+function specOf(config: StreamConfig): StreamSpec {
+  const { subjects } = config
+  const ours = subjects.length > 0 && subjects.every((subject, partition) => subject === `${config.name}.${partition}`)
+  return {
+    name: config.name,
+    partitions: ours ? subjects.length : 1,
+    retention: {
+      ...(config.max_age > 0 && { ageMs: config.max_age / NS_PER_MS }),
+      ...(config.max_bytes >= 0 && { bytes: config.max_bytes }),
+      ...(config.max_msgs >= 0 && { records: config.max_msgs }),
+    },
+    replicas: config.num_replicas,
+    dedupWindowMs: config.duplicate_window / NS_PER_MS,
+    ...(!ours && { source: { stream: config.name, subject: '>' } }),
+  }
+}
+
+/** Throws when a stream is not as asked for, naming each difference with both values. */
+function verify(spec: StreamSpec, config: StreamConfig): void {
+  const there = specOf(config)
+  if (there.source !== undefined) {
+    const what = `there is a JetStream stream "${spec.name}" with the subjects ${config.subjects.join(', ')}, which is none of ours`
+    const mend = `choose another name, or read it with source: { stream: '${spec.name}', subject: ... }`
+    throw new DefinitionError('STREAM_DIFFERS', what, mend)
+  }
+  const wanted = { ...spec, dedupWindowMs: windowOf(spec) }
+  const differences = differencesOf(wanted, there)
+  if (differences.length === 0) return
+  const what = `stream "${spec.name}" is there with ${differences.join(', and ')}`
+  throw new DefinitionError(
+    'STREAM_DIFFERS',
+    what,
+    'ask for what it has, change it on the server, or choose another name',
+    {
+      facts: { stream: spec.name },
+    },
+  )
+}
+
+function differencesOf(wanted: StreamSpec, there: StreamSpec): string[] {
+  const rows: [string, number | undefined, number | undefined, string][] = [
+    ['partitions', there.partitions, wanted.partitions, ''],
+    ['replicas', there.replicas, wanted.replicas, ''],
+    ['retention age', there.retention.ageMs, wanted.retention.ageMs, ' ms'],
+    ['retention bytes', there.retention.bytes, wanted.retention.bytes, ''],
+    ['retention records', there.retention.records, wanted.retention.records, ''],
+    ['dedup window', there.dedupWindowMs, wanted.dedupWindowMs, ' ms'],
+  ]
+  return rows
+    .filter(([, is, want]) => is !== want)
+    .map(([name, is, want, unit]) => `${name} ${show(is, unit)} where ${show(want, unit)} is asked for`)
+}
+
+function show(value: number | undefined, unit: string): string {
+  return value === undefined ? 'without bound' : `${value}${unit}`
+}

@@ -1,0 +1,301 @@
+/**
+ * Appends, pipelined over one private ack inbox. Each send takes a numbered place in a bounded window; the ack comes
+ * back under that number. Whatever has no ack when the link goes down, or in time, ends unknown.
+ */
+import type { Msg } from '@nats-io/transport-node'
+import type { Cancel } from '../../clock.js'
+import { DefinitionError, FencedError, IntegrityError, UnavailableError } from '../../errors.js'
+import type { Ending, Refused } from '../log.js'
+import type { Position } from '../record.js'
+import type { Link } from './link.js'
+
+/** How many appends may be in flight; a power of two, below what newer servers queue for one stream (10,000). */
+const WINDOW_RECORDS = 4096
+const WINDOW_BYTES = 16 * 1024 * 1024
+/** How long to hold back after the server said that nobody takes the stream's records just now. */
+const HOLD_MS = 25
+
+/** What the writer must know of the stream it writes to. One per stream; it keeps the highest position seen. */
+export interface Target {
+  readonly name: string
+  /** The highest position that an ack of this stream has told. */
+  acked: Position
+}
+
+/** One append under way. */
+interface Flight {
+  readonly ticket: number
+  readonly target: Target
+  readonly subject: string
+  readonly bytes: number
+  readonly sentAt: number
+  /** What `target.acked` was at the send: a fresh record must stand above it. */
+  readonly floor: Position
+  readonly end: (ending: Ending) => void
+}
+
+export class Writer {
+  readonly #link: Link
+  readonly #inbox: string
+  readonly #window = new Array<Flight | undefined>(WINDOW_RECORDS)
+  #ticket = 0
+  /** The oldest ticket that may still be under way. */
+  #oldest = 0
+  #bytes = 0
+  #flying = 0
+  #holdUntil = 0
+  #waiting: { promise: Promise<void>; resolve: () => void; reject: (error: Error) => void } | undefined
+  #cancelSweep: Cancel | undefined
+
+  constructor(link: Link) {
+    this.#link = link
+    this.#inbox = `${link.inbox()}.`
+    link.nc.subscribe(`${this.#inbox}*`, { callback: (_, message) => this.#acked(message) })
+    link.onDown(() => this.#landAll())
+    link.onUp(() => this.#makeRoom())
+    link.onDenied(subject => this.#denied(subject))
+  }
+
+  /** Sends now and tells how it ends. The place in the log is decided by the order of calls. */
+  send(target: Target, subject: string, head: Uint8Array, payload: Uint8Array): Promise<Ending> {
+    if (!this.#link.up) return Promise.resolve(refuse('unavailable', this.#link.disconnected()))
+    const ticket = this.#ticket
+    if (this.#window[ticket % WINDOW_RECORDS] !== undefined) return Promise.resolve(noRoom(this.#link.server))
+    return new Promise(end => {
+      const bytes = head.length + payload.length
+      const sentAt = this.#link.tools.clock.elapsed()
+      const flight: Flight = { ticket, target, subject, bytes, sentAt, floor: target.acked, end }
+      const reply = `${this.#inbox}${ticket}`
+      try {
+        this.#link.nc.publish(
+          subject,
+          payload,
+          head.length === 0 ? { reply } : { reply, headers: new Head(head) as never },
+        )
+      } catch (error) {
+        return end(refused(this.#link, subject, error))
+      }
+      this.#window[ticket % WINDOW_RECORDS] = flight
+      this.#ticket = ticket + 1
+      this.#flying++
+      this.#bytes += bytes
+      if (this.#cancelSweep === undefined) this.#sweepLater()
+    })
+  }
+
+  /** Undefined when `send` takes another record, else a promise for when it may. */
+  room(): Promise<void> | undefined {
+    if (this.#link.ended !== undefined) return Promise.reject(this.#link.ended)
+    if (this.#hasRoom()) return undefined
+    if (this.#waiting === undefined) {
+      let resolve!: () => void
+      let reject!: (error: Error) => void
+      const promise = new Promise<void>((yes, no) => ([resolve, reject] = [yes, no]))
+      promise.catch(() => {})
+      this.#waiting = { promise, resolve, reject }
+      const hold = this.#holdUntil - this.#link.tools.clock.elapsed()
+      if (hold > 0) this.#link.tools.clock.after(hold, () => this.#makeRoom())
+    }
+    return this.#waiting.promise
+  }
+
+  /** Half the window must be free before a full one takes more, so that a waiter wakes to a good many. */
+  #hasRoom(): boolean {
+    const least = this.#waiting === undefined ? 1 : 2
+    return (
+      this.#link.up &&
+      this.#ticket - this.#oldest < WINDOW_RECORDS / least &&
+      this.#bytes < WINDOW_BYTES / least &&
+      (this.#holdUntil === 0 || this.#link.tools.clock.elapsed() >= this.#holdUntil)
+    )
+  }
+
+  #makeRoom(): void {
+    if (this.#waiting === undefined) return
+    if (this.#link.ended !== undefined) this.#waiting.reject(this.#link.ended)
+    else if (this.#hasRoom()) this.#waiting.resolve()
+    else return
+    this.#waiting = undefined
+  }
+
+  #acked(message: Msg): void {
+    const ticket = digits(message.subject, this.#inbox.length)
+    const flight = this.#window[ticket % WINDOW_RECORDS]
+    if (flight?.ticket !== ticket) return // it had ended unknown before its ack came
+    const ending = this.#read(flight, message)
+    this.#land(flight, ending)
+  }
+
+  /** What an ack says. The common one is read from its bytes: `{"stream":"s","seq":12}`, `"duplicate": true` at times. */
+  #read(flight: Flight, message: Msg): Ending {
+    const ack = message.data
+    const position = ack.length > 2 && ack[2] === LETTER_S ? trailingNumber(ack) : 0
+    if (position > 0) return this.#stored(flight, position, false)
+    if (ack.length === 0) {
+      this.#holdUntil = this.#link.tools.clock.elapsed() + HOLD_MS
+      return nobodyTakes(flight.target.name)
+    }
+    const said = message.json<{ seq?: number; duplicate?: boolean; error?: ApiError }>()
+    if (said.error !== undefined) return refusedBy(flight, said.error)
+    return this.#stored(flight, said.seq ?? 0, said.duplicate === true)
+  }
+
+  #stored(flight: Flight, position: Position, repeat: boolean): Ending {
+    const { target, floor } = flight
+    if (position > target.acked) target.acked = position
+    else if (!repeat && position <= floor) {
+      const what = `stream "${target.name}" gave position ${position} after it had given ${floor}`
+      const mend =
+        'the log lost what it had acknowledged, or the stream was made anew; look at the server before going on'
+      return { ending: 'unknown', error: new IntegrityError('LOG_REWOUND', what, mend) }
+    }
+    return { ending: 'stored', position, repeat }
+  }
+
+  #land(flight: Flight, ending: Ending): void {
+    this.#window[flight.ticket % WINDOW_RECORDS] = undefined
+    this.#flying--
+    this.#bytes -= flight.bytes
+    while (this.#oldest < this.#ticket && this.#window[this.#oldest % WINDOW_RECORDS] === undefined) this.#oldest++
+    flight.end(ending)
+    if (this.#waiting !== undefined) this.#makeRoom()
+  }
+
+  #landAll(): void {
+    const error =
+      this.#link.ended instanceof UnavailableError
+        ? this.#link.ended
+        : new UnavailableError(
+            'DISCONNECTED',
+            `the link to ${this.#link.server} broke before the answer came`,
+            'send the same id and bytes again, or read the tail',
+          )
+    for (const flight of this.#under(() => true)) this.#land(flight, { ending: 'unknown', error })
+    this.#makeRoom()
+  }
+
+  #denied(subject: string): void {
+    const mend = 'grant it to this user; docs/permissions.md lists what is needed'
+    for (const flight of this.#under(flight => flight.subject === subject)) {
+      const error = new DefinitionError('PERMISSION_DENIED', `the server forbids publish to "${subject}"`, mend)
+      this.#land(flight, { ending: 'refused', why: 'denied', error })
+    }
+  }
+
+  /** Looks now and then for appends whose ack is overdue: one timer for all, and none while nothing flies. */
+  #sweepLater(): void {
+    const { clock } = this.#link.tools
+    this.#cancelSweep = clock.after(this.#link.timeoutMs / 4, () => {
+      this.#cancelSweep = undefined
+      const overdue = clock.elapsed() - this.#link.timeoutMs
+      for (const flight of this.#under(flight => flight.sentAt <= overdue)) {
+        const what = `no answer to an append to stream "${flight.target.name}" in ${this.#link.timeoutMs} ms`
+        const error = new UnavailableError('TIMED_OUT', what, 'send the same id and bytes again, or read the tail')
+        this.#land(flight, { ending: 'unknown', error })
+      }
+      if (this.#flying > 0) this.#sweepLater()
+    })
+  }
+
+  /** The flights that a test holds for, oldest first. */
+  #under(test: (flight: Flight) => boolean): Flight[] {
+    const found: Flight[] = []
+    for (let ticket = this.#oldest; ticket < this.#ticket; ticket++) {
+      const flight = this.#window[ticket % WINDOW_RECORDS]
+      if (flight !== undefined && test(flight)) found.push(flight)
+    }
+    return found
+  }
+}
+
+/** A header block that is bytes already. Of the headers it is given to publish, the client asks only for these. */
+export class Head {
+  readonly #bytes: Uint8Array
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes
+  }
+  encode(): Uint8Array {
+    return this.#bytes
+  }
+}
+
+const LETTER_S = 's'.charCodeAt(0)
+const ZERO = '0'.charCodeAt(0)
+const NINE = '9'.charCodeAt(0)
+
+function digits(text: string, from: number): number {
+  let value = 0
+  for (let i = from; i < text.length; i++) value = value * 10 + text.charCodeAt(i) - ZERO
+  return value
+}
+
+/** The number before the last brace, or 0 when something else stands there. */
+function trailingNumber(ack: Uint8Array): number {
+  let value = 0
+  let scale = 1
+  for (let i = ack.length - 2; i > 0; i--) {
+    const digit = ack[i] as number
+    if (digit < ZERO || digit > NINE) return digit === COLON || digit === SPACE ? value : 0
+    value += (digit - ZERO) * scale
+    scale *= 10
+  }
+  return 0
+}
+
+const COLON = ':'.charCodeAt(0)
+const SPACE = ' '.charCodeAt(0)
+
+interface ApiError {
+  readonly code: number
+  readonly err_code?: number
+  readonly description?: string
+}
+
+/** The server's codes that mean "the subject ends elsewhere", and those that mean "another write is just under way". */
+const WRONG_LAST = [10071, 10164, 10158]
+const TOO_LARGE = [10054, 10097]
+const FULL = [10023, 10047, 10077, 10122, 10167, 10002, 10028, 10074]
+
+function refusedBy({ target }: Flight, error: ApiError): Ending {
+  const code = error.err_code ?? 0
+  const said = error.description ?? `error ${error.code}`
+  if (WRONG_LAST.includes(code)) {
+    const what = `stream "${target.name}" refused a compare-and-set: ${said}`
+    return refuse('expected', new FencedError(what))
+  }
+  if (TOO_LARGE.includes(code)) {
+    const what = `stream "${target.name}" refused a record: ${said}`
+    return refuse('denied', new DefinitionError('RECORD_TOO_LARGE', what, 'make it smaller, or raise the limit'))
+  }
+  if (FULL.includes(code) || /no space|insufficient|maximum|exceeded/i.test(said)) {
+    const mend = 'free space or raise the limit of the stream or account; nothing was stored'
+    return refuse('full', new UnavailableError('LOG_FULL', `stream "${target.name}" is full: ${said}`, mend))
+  }
+  // Anything else, such as a server that is shutting down: it says no, so the record is not stored.
+  return refuse(
+    'unavailable',
+    new UnavailableError('DISCONNECTED', `stream "${target.name}" said: ${said}`, 'try again'),
+  )
+}
+
+function refused(link: Link, subject: string, error: unknown): Refused {
+  const ours = link.ours(`publish to "${subject}"`, error)
+  if (ours instanceof UnavailableError) return refuse('unavailable', ours)
+  if (ours instanceof DefinitionError) return refuse('denied', ours)
+  const what = `the client refused a record for "${subject}": ${ours.message}`
+  return refuse('denied', new DefinitionError('RECORD_TOO_LARGE', what, 'make it smaller', { cause: error }))
+}
+
+function nobodyTakes(stream: string): Refused {
+  const what = `not stored: nobody takes records of stream "${stream}" just now`
+  return refuse('unavailable', new UnavailableError('DISCONNECTED', what, 'wait for room() and try again'))
+}
+
+function noRoom(server: string): Refused {
+  const what = `not sent: ${WINDOW_RECORDS} appends to ${server} are in flight`
+  return refuse('unavailable', new UnavailableError('DISCONNECTED', what, 'wait for room() before each append'))
+}
+
+function refuse(why: Refused['why'], error: Refused['error']): Refused {
+  return { ending: 'refused', why, error }
+}
