@@ -1,0 +1,12 @@
+/** The JetStream kind against the naive model: random appends, reads and purges over two links. */
+import { test } from 'vitest'
+import { logFollowsModel } from '../log-model.js'
+import { startServer } from '../nats-server/server.js'
+import { openLink } from './steps.js'
+
+test('answers as the model does, whatever is appended, read and purged', async () => {
+  await using server = await startServer()
+  await using one = await openLink(server)
+  await using other = await openLink(server)
+  await logFollowsModel([one, other], 40)
+}, 60_000)
