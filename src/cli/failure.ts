@@ -27,6 +27,16 @@ export class UsageError extends Error {
   }
 }
 
+/** What should have gone to stdout cannot be written there: a full disk, for one. */
+export class OutputError extends Error {
+  override readonly name = 'OutputError'
+  readonly code = 'STDOUT'
+
+  constructor(cause: Error) {
+    super(`stdout cannot be written (${cause.message}); see where it leads`, { cause })
+  }
+}
+
 /** A failure in the middle of a work: where it happened, and what is done by then. */
 export class Stopped extends Error {
   override readonly name = 'Stopped'
@@ -79,7 +89,7 @@ export function lineOf(thrown: unknown): string {
   if (thrown instanceof Told) return ''
   const error = thrown instanceof Stopped ? thrown.cause : thrown
   const [before, after] = thrown instanceof Stopped ? [`${thrown.where}: `, `; ${thrown.done}`] : ['', '']
-  if (error instanceof UsageError || error instanceof StreamNodeError) {
+  if (error instanceof UsageError || error instanceof OutputError || error instanceof StreamNodeError) {
     return `${before}${oneLine(error.message)}${after} [${error.code}]`
   }
   const what = `${before}${oneLine(messageOf(error))}${after}; this is a bug in stream-node, please report it [INVARIANT]`

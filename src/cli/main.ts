@@ -6,17 +6,27 @@ import { program, usageError } from './program.js'
 import { alarming, flushed, say, watchPipes } from './terminal.js'
 
 watchPipes()
-let code: number = exits.ok
-try {
-  await program().parseAsync()
-} catch (thrown) {
-  const error = thrown instanceof CommanderError ? usageError(thrown) : thrown
-  if (error !== undefined) {
-    code = exitCodeOf(error)
-    const line = lineOf(error)
-    if (line !== '') say(`${alarming('stream-node:')} ${line}`)
-  }
-}
-await flushed()
+process.on('uncaughtException', thrown => process.exit(told(thrown)))
+let code = await codeOf(() => program().parseAsync())
+if (code === exits.ok) code = await codeOf(flushed)
+else await flushed().catch(() => {})
 // An input that nobody reads to its end would hold the process.
 process.exit(code)
+
+/** The exit code that the work ends with, after what failed was said. */
+async function codeOf(work: () => Promise<unknown>): Promise<number> {
+  try {
+    await work()
+  } catch (thrown) {
+    const error = thrown instanceof CommanderError ? usageError(thrown) : thrown
+    if (error !== undefined) return told(error)
+  }
+  return exits.ok
+}
+
+/** Says what failed; gives the exit code for it. */
+function told(thrown: unknown): number {
+  const line = lineOf(thrown)
+  if (line !== '') say(`${alarming('stream-node:')} ${line}`)
+  return exitCodeOf(thrown)
+}

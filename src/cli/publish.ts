@@ -1,16 +1,18 @@
 /** `publish`: values from the arguments or from stdin into a stream, at the pace of the log, and what came of each. */
-import type { Client, Published } from '../client/client.js'
+import type { Client } from '../client/client.js'
 import type { PublishAllOptions } from '../client/publishing.js'
-import { bytes } from '../codec/bytes.js'
-import { DefinitionError, RecordError, StreamNodeError, messageOf } from '../errors.js'
+import { RecordError, StreamNodeError, messageOf } from '../errors.js'
 import { idRule, keyRule, timeRule } from '../stream/derive.js'
-import { settingsOf, stream, type Stream, type StreamOptions } from '../stream/stream.js'
-import { countOf, timeOf } from './arguments.js'
+import { settingsOf, type Stream } from '../stream/stream.js'
+import { Answers } from './answers.js'
+import { timeOf } from './arguments.js'
 import { Stopped, Told, UsageError, exits } from './failure.js'
 import { interrupted } from './interrupt.js'
 import { jsonOf, linesOf } from './lines.js'
 import { linked } from './link.js'
 import type { PublishFlags } from './flags.js'
+import { creation, targetOf } from './target.js'
+import { Patience } from './patience.js'
 import { Progress, counted, say, write } from './terminal.js'
 
 /** Publishes the values, or stdin when there are none. Throws what stopped it, saying how far it came. */
@@ -49,57 +51,6 @@ function checkFlags(values: readonly string[], flags: PublishFlags): void {
   }
 }
 
-/** The stream as it is kept, or a new one with `--create`. */
-async function targetOf(client: Client, name: string, flags: PublishFlags): Promise<Stream<unknown>> {
-  const options = creation(flags)
-  // A stream that is there already has its own settings: the flags of --create must agree with it, or be absent.
-  const there = await client.stream(name).catch((error: unknown) => {
-    if (!(error instanceof StreamNodeError) || error.code !== 'NO_SUCH_STREAM') throw error
-    if (flags.create) return undefined
-    const near = /did you mean .*/.exec(error.message)?.[0]
-    const mend = near === undefined ? '--create makes it' : `${near} --create makes a new one`
-    throw new DefinitionError('NO_SUCH_STREAM', `there is no stream "${name}"`, mend, { cause: error })
-  })
-  if (there === undefined) return stream(name, options)
-  const { partitions = there.partitions, codec } = options
-  const kept = settingsOf(there).codec.name
-  if (partitions !== there.partitions) {
-    const what = `stream "${name}" exists with ${there.partitions} partitions, not ${partitions}`
-    throw new DefinitionError('STREAM_DIFFERS', what, 'leave --partitions out, or use another stream')
-  }
-  if (codec !== undefined && codec.name !== kept) {
-    const what = `stream "${name}" exists with the codec ${kept}, not ${codec.name}`
-    throw new DefinitionError('CODEC_DIFFERS', what, 'leave --codec out, or use another stream')
-  }
-  if (flags.key === undefined && flags.keyField === undefined) await checkKeyRule(client, there)
-  return there
-}
-
-function creation(flags: PublishFlags): StreamOptions<unknown> {
-  const { codec, keyField, timeField, idField } = flags
-  if (codec !== undefined && codec !== 'json' && codec !== 'bytes') {
-    throw new UsageError(`--codec must be json or bytes, but is ${codec}`, 'a program can make streams of other codecs')
-  }
-  return {
-    ...(flags.partitions !== undefined && {
-      partitions: countOf('--partitions', flags.partitions, { min: 1, max: 4096 }),
-    }),
-    ...(codec === 'bytes' && { codec: bytes() }),
-    ...(keyField !== undefined && { key: keyField }),
-    ...(timeField !== undefined && { time: timeField }),
-    ...(idField !== undefined && { id: idField }),
-  }
-}
-
-/** Records without their key would go anywhere, and the order of each key with them. */
-async function checkKeyRule(client: Client, target: Stream<unknown>): Promise<void> {
-  if (settingsOf(target).key !== undefined) return
-  const { key } = await client.describe(target)
-  if (key === null) return
-  const what = `the key of stream "${target.name}" is a function that only its program knows`
-  throw new DefinitionError('BAD_KEY', what, 'say where the key is: --key-field <field>, or --key <text> for all')
-}
-
 /** Bytes on their way to become a value, and where they stood. */
 interface Raw {
   readonly where: string
@@ -124,6 +75,7 @@ class Work {
   readonly #progress = new Progress('published')
   readonly #answers: Answers | undefined
   readonly #stop = interrupted()
+  readonly #patience: Patience
   /** Where the values on their way stood, by index. */
   readonly #places = new Map<number, string>()
   #taken = 0
@@ -133,6 +85,7 @@ class Work {
   constructor(target: Stream<unknown>, flags: PublishFlags) {
     this.#target = target
     this.#flags = flags
+    this.#patience = new Patience(flags.timeout, 'the answer of the log')
     if (flags.output === 'jsonl') this.#answers = new Answers()
   }
 
@@ -145,8 +98,9 @@ class Work {
     } catch (error) {
       const index = error instanceof StreamNodeError ? error.facts['index'] : undefined
       const place = typeof index === 'number' ? this.#places.get(index) : undefined
-      throw place === undefined ? error : new Stopped(place, error, this.#done())
+      throw new Stopped(place ?? 'stopped', error, this.#done())
     } finally {
+      this.#patience.close()
       this.#progress.clear()
       await this.#answers?.flush()
     }
@@ -187,6 +141,7 @@ class Work {
             return
           }
           this.#places.set(this.#taken++, where)
+          this.#patience.awaits()
           const room = this.#answers?.room()
           if (room !== undefined) await room
           yield value
@@ -205,6 +160,7 @@ class Work {
     const timeFrom = timeRule(where, timeField)?.of
     const at = time === undefined ? undefined : timeOf('--time', time)
     return {
+      signal: this.#patience.signal,
       ...(key !== undefined && { key: () => key }),
       ...(keyOf !== undefined && { key: keyOf }),
       ...(id !== undefined && { id: () => id }),
@@ -215,41 +171,9 @@ class Work {
         this.#stored++
         this.#answers?.add(this.#places.get(index) ?? '', published)
         this.#places.delete(index)
+        this.#patience.came(this.#places.size > 0)
         this.#progress.show(this.#stored)
       },
     }
-  }
-}
-
-const ANSWERS_BYTES_MAX = 64 * 1024
-
-/** One line on stdout for each record stored, gathered so that many go out at once. */
-class Answers {
-  #text = ''
-  #writing: Promise<void> | undefined
-
-  add(where: string, { partition, position, repeat }: Published): void {
-    const line = Number(/^line (\d+)$/.exec(where)?.[1]) || undefined
-    this.#text += `${JSON.stringify({ line, partition, position, repeat })}\n`
-    if (this.#writing === undefined) this.#writing = this.#write()
-  }
-
-  /** Undefined when more may come, else a promise for when. */
-  room(): Promise<void> | undefined {
-    return this.#text.length < ANSWERS_BYTES_MAX ? undefined : this.#writing
-  }
-
-  async flush(): Promise<void> {
-    while (this.#writing !== undefined) await this.#writing
-  }
-
-  async #write(): Promise<void> {
-    while (this.#text !== '') {
-      await new Promise(setImmediate)
-      const text = this.#text
-      this.#text = ''
-      await write(text)
-    }
-    this.#writing = undefined
   }
 }

@@ -1,12 +1,14 @@
 /** `tail`: the records of a stream to stdout, at the pace of whoever reads it. */
 import type { ReadingOptions } from '../client/reading.js'
 import { partitionOf } from '../stream/partitioner.js'
+import type { Stream } from '../stream/stream.js'
 import type { StreamRecord } from '../stream/record.js'
 import { countOf, placeOf } from './arguments.js'
 import { exits, Told, UsageError } from './failure.js'
 import { interrupted } from './interrupt.js'
 import { linked } from './link.js'
 import type { TailFlags } from './flags.js'
+import { Patience } from './patience.js'
 import { counted, readerGone, say, write } from './terminal.js'
 
 /** Prints until the end, the limit, a signal, or until nobody reads it any more. */
@@ -15,30 +17,20 @@ export async function tail(name: string, flags: TailFlags): Promise<void> {
   const limit = flags.limit === undefined ? Infinity : countOf('--limit', flags.limit, { min: 1 })
   const partition = flags.partition === undefined ? undefined : countOf('--partition', flags.partition)
   const stop = interrupted(readerGone)
+  const follow = flags.follow ?? from === 'end'
   const client = await linked(flags)
   const show = PRINTERS[flags.output]
+  const patience = new Patience(flags.timeout, 'the next records of the log')
   let bad = 0
   let shown = 0
   let keyless = 0
   try {
     const stream = await client.stream(name)
-    const mine = flags.key === undefined ? partition : partitionOf(flags.key, stream.partitions)
-    if (partition !== undefined && partition >= stream.partitions) {
-      throw new UsageError(
-        `--partition is ${partition}, but stream "${name}" has ${stream.partitions}`,
-        'they count from 0',
-      )
-    }
-    if (partition !== undefined && mine !== partition) {
-      throw new UsageError(
-        `the key ${JSON.stringify(flags.key)} is in partition ${mine}, not ${partition}`,
-        'leave --partition out',
-      )
-    }
+    const mine = partitionFor(stream, partition, flags.key)
     const options: ReadingOptions = {
       from,
-      follow: flags.follow ?? from === 'end',
-      signal: stop,
+      follow,
+      signal: AbortSignal.any([stop, patience.signal]),
       ...(mine !== undefined && { partition: mine }),
       onBadRecord(error) {
         bad++
@@ -46,7 +38,9 @@ export async function tail(name: string, flags: TailFlags): Promise<void> {
       },
     }
     await write(show.head)
+    if (!follow) patience.awaits()
     for await (const { records } of client.read(stream, options).batches()) {
+      patience.came(false)
       let text = ''
       for (const record of records) {
         if (record.key === undefined) keyless++
@@ -56,10 +50,12 @@ export async function tail(name: string, flags: TailFlags): Promise<void> {
       }
       if (text !== '') await write(text)
       if (shown >= limit) break
+      if (!follow) patience.awaits()
     }
   } catch (error) {
     if (!stop.aborted) throw error
   } finally {
+    patience.close()
     await write(show.foot)
     await client.close()
   }
@@ -71,6 +67,17 @@ export async function tail(name: string, flags: TailFlags): Promise<void> {
   if (bad === 0) return
   say(`${counted(bad, 'record')} could not be read and ${bad === 1 ? 'was' : 'were'} left out`)
   throw new Told(exits.failed)
+}
+
+/** The partition to read, when only one can hold what is asked for. */
+function partitionFor({ name, partitions }: Stream<unknown>, asked: number | undefined, key: string | undefined) {
+  if (asked !== undefined && asked >= partitions) {
+    throw new UsageError(`--partition is ${asked}, but stream "${name}" has ${partitions}`, 'they count from 0')
+  }
+  if (key === undefined) return asked
+  const own = partitionOf(key, partitions)
+  if (asked === undefined || asked === own) return own
+  throw new UsageError(`the key ${JSON.stringify(key)} is in partition ${own}, not ${asked}`, 'leave --partition out')
 }
 
 interface Printer {

@@ -3,11 +3,13 @@
  * closed at the other end (`| head`) ends the command quietly.
  */
 import { once } from 'node:events'
+import { OutputError } from './failure.js'
 
 /** Whether stderr is a person's terminal: only then is a line written over again. */
 export const terminal = process.stderr.isTTY
 
 let open = true
+let fault: Error | undefined
 const whenGone = new AbortController()
 
 /** Aborted when nobody reads stdout any more. */
@@ -15,9 +17,9 @@ export const readerGone: AbortSignal = whenGone.signal
 
 /** Watches stdout and stderr for a closed pipe. Call it once, before anything is written. */
 export function watchPipes(): void {
-  process.stdout.on('error', error => {
-    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     open = false
+    if (error.code !== 'EPIPE') fault = error
     whenGone.abort()
   })
   process.stderr.on('error', () => {})
@@ -29,13 +31,18 @@ export async function write(text: string): Promise<void> {
   await once(process.stdout, 'drain', { signal: readerGone }).catch(() => {})
 }
 
-/** Waits until everything written has left the process. */
+/** Waits until everything written has left the process; throws what stopped it, if it was not its reader. */
 export async function flushed(): Promise<void> {
-  if (!open) return
-  await new Promise<void>(resolve => {
-    readerGone.addEventListener('abort', () => resolve(), { once: true })
-    process.stdout.write('', () => resolve())
-  })
+  if (open) {
+    await new Promise<void>(resolve => {
+      readerGone.addEventListener('abort', () => resolve(), { once: true })
+      process.stdout.write('', error => {
+        // What went wrong is told by an event of its own, right after this.
+        if (!error) resolve()
+      })
+    })
+  }
+  if (fault !== undefined) throw new OutputError(fault)
 }
 
 /** A line for people. */
