@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import type { Client } from '../client/client.js'
 import { DefinitionError } from '../errors.js'
+import { redact } from '../log/jetstream/servers.js'
 import type { JetStreamOptions } from '../log/jetstream/settings.js'
 import type { Duration } from '../options.js'
 import type { Event } from '../telemetry/events.js'
@@ -69,17 +70,27 @@ function serverOptions(flags: Flags): JetStreamOptions {
   return Object.fromEntries(Object.entries({ ...given, ...files }).filter(([, value]) => value !== undefined))
 }
 
+let said = ''
+
+/** Tells people what happens to the link, the same thing once however often it happens. */
 function tell(event: Event): void {
+  const line = lineFor(event)
+  if (line === undefined || line === said) return
+  said = line
+  say(line)
+}
+
+function lineFor(event: Event): string | undefined {
   switch (event.type) {
     case 'log.disconnected':
-      return say(`the link to ${event.server} is lost; waiting for it`)
+      return `the link to ${event.server} is lost; waiting for it`
     case 'log.reconnected':
-      return say(`the link to ${event.server} is back`)
+      return `the link to ${event.server} is back`
     case 'log.error':
-      return say(`the server says: ${event.error.message}`)
+      return `the log says: ${redact(event.error.message)}`
     case 'log.warning':
-      return say(`warning: ${event.what}; ${event.mend}`)
+      return `warning: ${event.what}; ${event.mend}`
     case 'log.reader-resumed':
-      return
+      return undefined
   }
 }
