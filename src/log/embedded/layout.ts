@@ -17,47 +17,76 @@ export class Place {
 /** Above every position a stream can give. */
 export const POSITION_MAX: Position = 2 ** 48 - 1
 
-// Before head and payload: time (6 bytes), ordinal within the partition (6), length of the head (4).
-const PREFIX = 16
+// Before head and payload: time (8 bytes), ordinal within the partition (8), length of the head (4).
+const ORDINAL = 8
+const HEAD_LENGTH = 16
+const PREFIX = 20
 const KEY = 12
 const SLAB = 64 * 1024
 const NOTHING = new Uint8Array(0)
 const TWO_POW_32 = 2 ** 32
 
-/** Bytes cut from one large allocation after the other: a record costs no allocation of its own. */
+/** A large allocation that records are cut from. What lmdb looks for when it is handed one: the part to be stored. */
+type Slab = Buffer & { start: number; end: number }
+
+const newSlab = (length: number): Slab => Object.assign(Buffer.allocUnsafeSlow(length), { start: 0, end: 0 })
+
+/** Bytes cut from one slab after the other, so that a record costs no allocation of its own. */
 class Slabs {
-  #slab = Buffer.allocUnsafeSlow(SLAB)
+  #slab = newSlab(SLAB)
   #at = 0
 
-  take(length: number): Buffer {
-    if (length > SLAB / 4) return Buffer.allocUnsafeSlow(length)
+  /** A slab whose part from `start` to `end` is free to be filled. */
+  take(length: number): Slab {
+    if (length > SLAB / 4) return Object.assign(newSlab(length), { start: 0, end: length })
     if (this.#at + length > SLAB) {
-      this.#slab = Buffer.allocUnsafeSlow(SLAB)
+      this.#slab = newSlab(SLAB)
       this.#at = 0
     }
-    return this.#slab.subarray(this.#at, (this.#at += length))
+    const slab = this.#slab
+    slab.start = this.#at
+    slab.end = this.#at += length
+    return slab
   }
 }
 
 const slabs = new Slabs()
 
 /** A record as it is stored, but for its time and ordinal, which are known only when its turn has come. */
-export function encodeRecord(head: Uint8Array, payload: Uint8Array): Buffer {
-  const value = slabs.take(PREFIX + head.length + payload.length)
-  value.writeUInt32LE(head.length, 12)
-  if (head.length > 0) value.set(head, PREFIX)
-  value.set(payload, PREFIX + head.length)
-  return value
-}
+export class Draft {
+  readonly #slab: Slab
+  readonly #start: number
+  readonly #end: number
 
-/** Sets what was left open. */
-export function stamp(value: Buffer, time: number, ordinal: number): void {
-  value.writeUIntLE(time, 0, 6)
-  value.writeUIntLE(ordinal, 6, 6)
-}
+  constructor(head: Uint8Array, payload: Uint8Array) {
+    const slab = slabs.take(PREFIX + head.length + payload.length)
+    this.#slab = slab
+    this.#start = slab.start
+    this.#end = slab.end
+    slab.writeUInt32LE(head.length, slab.start + HEAD_LENGTH)
+    if (head.length > 0) slab.set(head, slab.start + PREFIX)
+    slab.set(payload, slab.start + PREFIX + head.length)
+  }
 
-/** What a record weighs, from its stored form. */
-export const weightOf = (value: Uint8Array): number => value.length - PREFIX
+  /** Sets what was left open. */
+  stamp(time: number, ordinal: number): this {
+    this.#slab.writeDoubleLE(time, this.#start)
+    this.#slab.writeDoubleLE(ordinal, this.#start + ORDINAL)
+    return this
+  }
+
+  /** What the record weighs. */
+  get weight(): number {
+    return this.#end - this.#start - PREFIX
+  }
+
+  /** The bytes, for lmdb to take at once: the next draft may move the marks on. */
+  bytes(): Buffer {
+    this.#slab.start = this.#start
+    this.#slab.end = this.#end
+    return this.#slab
+  }
+}
 
 /** A record, its count within its partition, and what it weighs though its payload may be left behind. */
 export interface Stored {
@@ -102,23 +131,24 @@ export class RecordCodec {
     this.#position = source.readUIntBE(start + 6, 6)
   }
 
-  readonly encode = (value: Buffer): Buffer => value
+  readonly encode = (draft: Draft): Buffer => draft.bytes()
 
   readonly decode = (source: Buffer, length: number | undefined): Stored => {
     const size = length ?? source.length
-    const headEnd = PREFIX + source.readUInt32LE(12)
+    const headEnd = PREFIX + source.readUInt32LE(HEAD_LENGTH)
     const end = this.headersOnly ? headEnd : size
     let head: Uint8Array = NOTHING
     let payload: Uint8Array = NOTHING
     if (end > PREFIX) {
-      const bytes = slabs.take(end - PREFIX)
-      source.copy(bytes, 0, PREFIX, end)
-      const split = headEnd - PREFIX
-      if (split > 0) head = bytes.subarray(0, split)
-      payload = split === 0 ? bytes : bytes.subarray(split)
+      const slab = slabs.take(end - PREFIX)
+      const { start } = slab
+      source.copy(slab, start, PREFIX, end)
+      const split = start + headEnd - PREFIX
+      if (split > start) head = slab.subarray(start, split)
+      if (end > headEnd) payload = slab.subarray(split, slab.end)
     }
-    const record = new LogRecord(this.#partition, this.#position, source.readUIntLE(0, 6), head, payload)
-    return { record, ordinal: source.readUIntLE(6, 6), weight: size - PREFIX }
+    const record = new LogRecord(this.#partition, this.#position, source.readDoubleLE(0), head, payload)
+    return { record, ordinal: source.readDoubleLE(ORDINAL), weight: size - PREFIX }
   }
 }
 

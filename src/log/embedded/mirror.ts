@@ -10,11 +10,6 @@ import type { Tail } from './layout.js'
 import { backwards, floorOf, lastOf } from './scan.js'
 import type { Store } from './store.js'
 
-interface Seen {
-  readonly position: Position
-  readonly time: number
-}
-
 export class Mirror {
   tail: Tail = unknownTail()
   /** By partition: the position of its last record; 0 when it has none. */
@@ -23,8 +18,7 @@ export class Mirror {
   readonly ordinals: Float64Array
   /** Counts how often others took records away, so that whoever keeps a list of them makes it anew. */
   cutsByOthers = 0
-  #ids: Map<string, Seen> | undefined
-  #sweptAt = 0
+  #ids: Ids | undefined
 
   constructor(
     readonly store: Store,
@@ -68,26 +62,15 @@ export class Mirror {
     this.cutsByOthers++
   }
 
-  /** The position of the record with this id, if it was stored less than the window ago. */
+  /** The position of the record with this id, if it was stored less than the window ago, or not much longer. */
   find(id: string, now: number): Position | undefined {
-    this.#ids ??= this.#remember(new Map(), 0)
-    const seen = this.#ids.get(id)
-    return seen !== undefined && this.counts(seen.time, now) ? seen.position : undefined
+    this.#ids ??= this.#remember(new Ids(this.spec.dedupWindowMs / 2, now), 0)
+    return this.#ids.find(id, now)
   }
 
   /** Notes an id whose record is stored in this transaction. */
-  note(id: string, position: Position, time: number): void {
-    const ids = this.#ids
-    if (ids === undefined) return
-    ids.delete(id)
-    ids.set(id, { position, time })
-    // Ids stand in the order of their times. Looking at the oldest only now and then keeps that cheap.
-    if (time - this.#sweptAt < this.spec.dedupWindowMs / 8) return
-    this.#sweptAt = time
-    for (const [old, seen] of ids) {
-      if (this.counts(seen.time, time)) break
-      ids.delete(old)
-    }
+  note(id: string, position: Position): void {
+    this.#ids?.note(id, position)
   }
 
   /** Whether an id taken at `time` still counts. */
@@ -96,22 +79,49 @@ export class Mirror {
   }
 
   /** Adds the ids of records after a position: from the records, and from the list of those taken away since. */
-  #remember(ids: Map<string, Seen>, after: Position): Map<string, Seen> {
-    const since = this.tail.time
-    const found: (Seen & { readonly id: string })[] = []
+  #remember(ids: Ids, after: Position): Ids {
+    const now = this.tail.time
     for (let partition = 0; partition < this.ends.length; partition++) {
       for (const { record } of backwards(this.store, this.id, partition)) {
-        if (record.position <= after || !this.counts(record.time, since)) break
-        if (record.id !== undefined) found.push({ id: record.id, position: record.position, time: record.time })
+        if (record.position <= after || !this.counts(record.time, now)) break
+        if (record.id !== undefined) ids.note(record.id, record.position)
       }
     }
     const range = { start: [this.id, after + 1], end: [this.id, POSITION_MAX] } as const
-    for (const { key, value } of this.store.ids.getRange(range)) {
-      found.push({ id: value[1], position: key[1], time: value[0] })
-    }
-    found.sort((a, b) => a.position - b.position)
-    for (const { id, position, time } of found) ids.set(id, { position, time })
+    for (const { key, value } of this.store.ids.getRange(range)) ids.note(value[1], key[1])
     return ids
+  }
+}
+
+/**
+ * Ids and the positions of their records, by generations: each takes ids for half a window, and is dropped as a whole
+ * when the last of them no longer counts. So an id costs one entry, and is kept for little longer than it counts.
+ */
+class Ids {
+  #young = new Map<string, Position>()
+  #middle = new Map<string, Position>()
+  #old = new Map<string, Position>()
+
+  constructor(
+    readonly generationMs: number,
+    private since: number,
+  ) {}
+
+  find(id: string, now: number): Position | undefined {
+    // Three steps empty them all, however long the silence was.
+    for (let steps = 0; now - this.since >= this.generationMs && steps < 3; steps++) this.#age(now, steps)
+    return this.#young.get(id) ?? this.#middle.get(id) ?? this.#old.get(id)
+  }
+
+  #age(now: number, steps: number): void {
+    this.#old = this.#middle
+    this.#middle = this.#young
+    this.#young = new Map()
+    this.since = steps === 2 ? now : this.since + this.generationMs
+  }
+
+  note(id: string, position: Position): void {
+    this.#young.set(id, position)
   }
 }
 

@@ -7,7 +7,7 @@ import { open } from 'lmdb'
 import type { RootDatabase } from 'lmdb'
 import { IntegrityError, messageOf, UnavailableError } from '../../errors.js'
 import { RecordCodec } from './layout.js'
-import type { Place, Stored } from './layout.js'
+import type { Draft, Place, Stored } from './layout.js'
 
 /** A table as far as we use it. Writes are legal inside a job only. */
 export interface Table<Key, Value, Written = Value> {
@@ -42,7 +42,7 @@ const FULL: ReadonlySet<unknown> = new Set([28, 5, 27, 122, 30, -30792])
 
 export class Store {
   readonly codec = new RecordCodec()
-  readonly records: Table<Place, Stored, Buffer>
+  readonly records: Table<Place, Stored, Draft>
   readonly catalog: Table<string, unknown>
   readonly tails: Table<number, Buffer>
   /** By stream and partition: position and ordinal of the last record that was taken away. */

@@ -8,7 +8,7 @@ import { encodeHeaders, headerFault } from '../record.js'
 import type { Position } from '../record.js'
 import { closedError } from './feed.js'
 import type { Link } from './feed.js'
-import { encodeRecord, Place, stamp, weightOf } from './layout.js'
+import { Draft, Place } from './layout.js'
 import type { Mirror } from './mirror.js'
 import type { Pulse } from './pulse.js'
 import { lastOf } from './scan.js'
@@ -27,7 +27,7 @@ interface Pending {
   readonly partition: number
   readonly id: string | undefined
   readonly expect: Position | undefined
-  readonly value: Buffer
+  readonly draft: Draft
   readonly resolve: (ending: Ending) => void
   ending: Ending | undefined
 }
@@ -65,13 +65,13 @@ export class Writer implements Job {
     const size = head.length + record.payload.length
     if (this.#crowded()) return Promise.resolve(refused('unavailable', crowded()))
     if (size > RECORD_BYTES_MAX) return Promise.resolve(refused('denied', tooLarge(this.mirror.spec.name, size)))
-    const value = encodeRecord(head, record.payload)
+    const draft = new Draft(head, record.payload)
     return new Promise(resolve => {
       const { partition, id, expect } = record
       if (this.#queued.length === 0) this.store.enqueue(this)
-      this.#queued.push({ partition, id, expect, value, resolve, ending: undefined })
+      this.#queued.push({ partition, id, expect, draft, resolve, ending: undefined })
       this.#records++
-      this.#bytes += value.length
+      this.#bytes += size
     })
   }
 
@@ -121,21 +121,20 @@ export class Writer implements Job {
     return { ending: 'stored', position: this.#store(one, now), repeat: false }
   }
 
-  #store({ partition, id, value }: Pending, now: number): Position {
+  #store({ partition, id, draft }: Pending, now: number): Position {
     const { mirror } = this
     const { tail, ends, ordinals } = mirror
     const position = ++tail.last
     const ordinal = (ordinals[partition] as number) + 1
-    stamp(value, now, ordinal)
     this.#place.partition = partition
     this.#place.position = position
-    this.store.records.putSync(this.#place, value)
+    this.store.records.putSync(this.#place, draft.stamp(now, ordinal))
     ends[partition] = position
     ordinals[partition] = ordinal
     tail.time = now
     tail.records++
-    tail.bytes += weightOf(value)
-    if (id !== undefined) mirror.note(id, position, now)
+    tail.bytes += draft.weight
+    if (id !== undefined) mirror.note(id, position)
     return position
   }
 
@@ -173,7 +172,7 @@ export class Writer implements Job {
     this.#running = []
     for (const one of ended) {
       this.#records--
-      this.#bytes -= one.value.length
+      this.#bytes -= one.draft.weight
       one.resolve(endingOf(one))
     }
     this.#waiting?.resolve()

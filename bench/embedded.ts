@@ -1,0 +1,182 @@
+/**
+ * The embedded log against bare LMDB: the same records under keys of the same shape, the same batching and the same
+ * sync, ours and rival in turn. The figure of each case is its median pair.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { open } from 'lmdb'
+import type { RootDatabase } from 'lmdb'
+import { systemChance, systemClock } from '../src/clock.js'
+import { openEmbedded } from '../src/log/embedded/embedded.js'
+import type { Ending, LogStream } from '../src/log/log.js'
+import { START } from '../src/log/record.js'
+import { silent } from '../src/telemetry/events.js'
+import type { Case } from './case.js'
+
+const PARTITIONS = 6
+const BATCH = 1000
+const PAYLOAD = new Uint8Array(84).fill(120)
+
+export interface EmbeddedBenchOptions {
+  readonly pairs?: number
+  readonly records?: number
+}
+
+type Sync = 'os' | 'disk'
+
+/** Records per second. */
+type Run = () => Promise<number>
+
+/** Measures every case; takes about a second for a pair of 100,000 records. */
+export async function* embeddedCases({
+  pairs = 7,
+  records = 100_000,
+}: EmbeddedBenchOptions = {}): AsyncGenerator<Case> {
+  const folder = mkdtempSync(join(tmpdir(), 'stream-node-bench-'))
+  let count = 0
+  const fresh = () => join(folder, `${count++}`)
+  try {
+    for (const sync of ['os', 'disk'] as const) {
+      for (const ids of [false, true]) {
+        const name = `embedded append, 84 B, sync ${sync}${ids ? ', with ids' : ''}`
+        const ours = () => appendOurs(fresh(), sync, records, ids)
+        yield await compare(name, 'lmdb put, 1000 a commit', pairs, ours, () => appendBare(fresh(), sync, records))
+      }
+    }
+    yield* reads(fresh(), fresh(), pairs, records)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+async function compare(name: string, rivalName: string, pairs: number, ours: Run, rival: Run): Promise<Case> {
+  await ours()
+  await rival()
+  const measured: { readonly ours: number; readonly rival: number; readonly ratio: number }[] = []
+  for (let pair = 0; pair < pairs; pair++) {
+    const [first, second] = pair % 2 === 0 ? [ours, rival] : [rival, ours]
+    const figures = [await first(), await second()]
+    const [one = 0, other = 1] = pair % 2 === 0 ? figures : figures.reverse()
+    measured.push({ ours: one, rival: other, ratio: one / other })
+  }
+  measured.sort((a, b) => a.ratio - b.ratio)
+  const median = measured[Math.floor(pairs / 2)] as (typeof measured)[number]
+  const round = (figure: number) => Math.round(figure)
+  return {
+    case: name,
+    ours: round(median.ours),
+    rival: round(median.rival),
+    rivalName,
+    ratio: Math.round(median.ratio * 100) / 100,
+    unit: 'records/s',
+  }
+}
+
+async function appendOurs(dataDir: string, sync: Sync, records: number, ids: boolean): Promise<number> {
+  const { stream, close } = await openOurs(dataDir, sync)
+  const rate = await timed(records, () => fillOurs(stream, records, ids))
+  await close()
+  return rate
+}
+
+async function openOurs(dataDir: string, sync: Sync): Promise<{ stream: LogStream; close: () => Promise<void> }> {
+  const ports = await openEmbedded({ dataDir, sync }, { clock: systemClock, chance: systemChance, tell: silent })
+  const spec = { name: 'bench', partitions: PARTITIONS, retention: {}, replicas: 1, dedupWindowMs: 20_000 }
+  return { stream: await ports.log.open(spec), close: () => ports.close() }
+}
+
+async function fillOurs(stream: LogStream, records: number, ids: boolean): Promise<void> {
+  for (let done = 0; done < records; done += BATCH) {
+    const endings: Promise<Ending>[] = []
+    for (let i = 0; i < BATCH; i++) {
+      const record = { partition: i % PARTITIONS, payload: PAYLOAD }
+      endings.push(stream.append(ids ? { ...record, id: `bench/${done + i}` } : record))
+    }
+    for (const { ending } of await Promise.all(endings)) if (ending !== 'stored') throw new Error(`ended ${ending}`)
+  }
+}
+
+async function appendBare(path: string, sync: Sync, records: number): Promise<number> {
+  const db = openBare(path, sync)
+  const rate = await timed(records, () => fillBare(db, records))
+  await db.close()
+  return rate
+}
+
+const openBare = (path: string, sync: Sync): RootDatabase<Buffer, Buffer> =>
+  open<Buffer, Buffer>({
+    path,
+    noSubdir: false,
+    noSync: sync === 'os',
+    overlappingSync: false,
+    encoding: 'binary',
+    keyEncoding: 'binary',
+  })
+
+async function fillBare(db: RootDatabase<Buffer, Buffer>, records: number): Promise<void> {
+  const key = Buffer.alloc(12)
+  const value = Buffer.from(PAYLOAD)
+  for (let done = 0; done < records; done += BATCH) {
+    let committed: Promise<boolean> | undefined
+    for (let i = 0; i < BATCH; i++) {
+      key.writeUInt16BE(i % PARTITIONS, 4)
+      key.writeUInt32BE(done + i, 8)
+      committed = db.put(key, value)
+    }
+    await committed
+  }
+}
+
+async function* reads(ourFolder: string, bareFolder: string, pairs: number, records: number): AsyncGenerator<Case> {
+  const { stream, close } = await openOurs(ourFolder, 'os')
+  const db = openBare(bareFolder, 'os')
+  await fillOurs(stream, records, false)
+  await fillBare(db, records)
+  const all = async (partition?: number) => {
+    let count = 0
+    for await (const batch of stream.read({
+      after: START,
+      untilEnd: true,
+      ...(partition !== undefined && { partition }),
+    })) {
+      for (const record of batch.records) if (record.payload.length === PAYLOAD.length) count++
+    }
+    return count
+  }
+  const bare = (from: number, to: number) => {
+    let count = 0
+    const range = { start: prefix(from), end: prefix(to) }
+    for (const { value } of db.getRange(range)) if (value.length === PAYLOAD.length) count++
+    return Promise.resolve(count)
+  }
+  const wholeBare = () => rated(() => bare(0, PARTITIONS))
+  yield await compare(
+    'embedded read, one partition',
+    'lmdb getRange',
+    pairs,
+    () => rated(() => all(2)),
+    () => rated(() => bare(2, 3)),
+  )
+  yield await compare('embedded read, all partitions in order', 'lmdb getRange', pairs, () => rated(all), wholeBare)
+  await close()
+  await db.close()
+}
+
+function prefix(partition: number): Buffer {
+  const key = Buffer.alloc(6)
+  key.writeUInt16BE(partition, 4)
+  return key
+}
+
+async function timed(records: number, work: () => Promise<void>): Promise<number> {
+  const start = systemClock.elapsed()
+  await work()
+  return (records / (systemClock.elapsed() - start)) * 1000
+}
+
+async function rated(read: () => Promise<number>): Promise<number> {
+  const start = systemClock.elapsed()
+  const count = await read()
+  return (count / (systemClock.elapsed() - start)) * 1000
+}
