@@ -98,14 +98,13 @@ export const batchPromises: Promises = {
       stream,
       numbered('n', 4000).map(text => record(0, text)),
     )
-    const reader = stream.read({ after: START, partition: 0, recordsMax: 100 })
+    const reader = stream.read({ after: START, partition: 0, recordsMax: 100, untilEnd: true })
     const early = await take(reader, 1)
     await pause(scene.clock, 150)
     // What the reader holds by now is safe from this purge; what it has not asked for is gone.
     await stream.purge(0, positions[3900] as number)
     const held: string[] = []
-    const ending = failure(collect(reader, held))
-    scene.expect(await ending).toBe('IntegrityError OVERRUN')
+    scene.expect(await failure(collect(reader, held))).toBe('IntegrityError OVERRUN')
     scene.expect(held).toEqual(numbered('n', 4000).slice(early.length, early.length + held.length))
     scene.expect(early.length + held.length).toBeLessThanOrEqual(500)
   },
@@ -116,7 +115,7 @@ export const batchPromises: Promises = {
       stream,
       numbered('n', 600).map(text => record(0, text.padEnd(10_000))),
     )
-    const reader = stream.read({ after: START, bytesMax: 100_000 })
+    const reader = stream.read({ after: START, bytesMax: 100_000, untilEnd: true })
     const early = await take(reader, 1)
     await pause(scene.clock, 150)
     await stream.purge(0, positions[590] as number)
