@@ -22,9 +22,10 @@ export class Interruptible {
   wait<T>(promise: Promise<T>): Promise<T> {
     if (this.#signal === undefined) return promise
     return new Promise<T>((resolve, reject) => {
-      this.check()
       this.#reject = reject
       promise.then(resolve, reject)
+      // Last, so that whatever the promise comes to is heard by somebody.
+      this.check()
     })
   }
 

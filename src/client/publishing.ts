@@ -64,10 +64,14 @@ export async function publishAll<T>(
   const run = new Run(lane, options)
   const abort = new Interruptible(options.signal)
   try {
-    if (Symbol.asyncIterator in values) await takeAsync(run, values, abort)
-    else await take(run, values, abort)
-    run.flush()
-    await abort.wait(run.settled())
+    try {
+      if (Symbol.asyncIterator in values) await takeAsync(run, values, abort)
+      else await take(run, values, abort)
+    } finally {
+      // Also when the iterable threw: what it gave before is stored when the caller hears of it.
+      run.flush()
+      if (!options.signal?.aborted) await abort.wait(run.settled())
+    }
   } finally {
     abort.end()
     run.stop()

@@ -39,14 +39,14 @@ const OPTIONS = ['from', 'after', 'partition', 'follow', 'onBadRecord', 'signal'
 
 /** Records on demand. Leaving a `for await` early ends it; whoever calls `next()` by hand calls `return()` as well. */
 export class Reading<out T> implements AsyncIterableIterator<StreamRecord<T>, undefined> {
-  readonly #batches: AsyncGenerator<ReadBatch<T>, undefined>
+  readonly #batches: AsyncIterableIterator<ReadBatch<T>, undefined>
   #records: readonly StreamRecord<T>[] = []
   #at = 0
   #pulling: Promise<IteratorResult<StreamRecord<T>, undefined>> | undefined
 
   constructor(open: () => Promise<OpenStream<T>>, options: ReadingOptions) {
     checkReading(options)
-    this.#batches = readBatches(open, options)
+    this.#batches = endable(open, options)
   }
 
   /** The same reading in batches as the log hands them over, which is several times as fast. Use either, not both. */
@@ -64,7 +64,7 @@ export class Reading<out T> implements AsyncIterableIterator<StreamRecord<T>, un
 
   async return(): Promise<IteratorResult<StreamRecord<T>, undefined>> {
     this.#records = []
-    await this.#batches.return(undefined)
+    await this.#batches.return?.()
     return { value: undefined, done: true }
   }
 
@@ -88,21 +88,49 @@ export class Reading<out T> implements AsyncIterableIterator<StreamRecord<T>, un
   }
 }
 
+/** The batches of a reading. A generator answers `return()` only after a waiting `next()`; this one ends the wait. */
+function endable<T>(
+  open: () => Promise<OpenStream<T>>,
+  options: ReadingOptions,
+): AsyncIterableIterator<ReadBatch<T>, undefined> {
+  const place: Place = { reader: undefined, ended: false }
+  const batches = readBatches(open, options, place)
+  return {
+    next: () => batches.next(),
+    async return() {
+      place.ended = true
+      await place.reader?.return()
+      return batches.return(undefined)
+    },
+    [Symbol.asyncIterator]() {
+      return this
+    },
+  }
+}
+
+/** What a reading holds of the log, and whether it was told to end. */
+interface Place {
+  reader: BatchReader | undefined
+  ended: boolean
+}
+
 async function* readBatches<T>(
   open: () => Promise<OpenStream<T>>,
   options: ReadingOptions,
+  place: Place,
 ): AsyncGenerator<ReadBatch<T>, undefined> {
-  let reader: BatchReader | undefined
-  const abort = new Interruptible(options.signal, () => void reader?.return())
+  const abort = new Interruptible(options.signal, () => void place.reader?.return())
   try {
     const { log, wire } = await abort.wait(open())
     const follow = options.follow ?? options.from === 'end'
     const after = await abort.wait(beginning(log, options))
-    reader = log.read({
+    if (place.ended) return
+    const reader = log.read({
       after,
       ...(options.partition !== undefined && { partition: partitionIn(log, options.partition) }),
       ...(!follow && { untilEnd: true }),
     })
+    place.reader = reader
     for (;;) {
       const next = await abort.wait(reader.next())
       if (next.done) return
@@ -126,7 +154,7 @@ async function* readBatches<T>(
     }
   } finally {
     abort.end()
-    await reader?.return()
+    await place.reader?.return()
   }
 }
 

@@ -43,6 +43,12 @@ export type Use = 'read' | 'write'
 export class KeptStreams {
   constructor(readonly bucket: Bucket) {}
 
+  /** Throws what `settle` throws for a definition that differs; writes nothing. */
+  async verify<T>(stream: Stream<T>): Promise<void> {
+    const kept = await this.find(stream.name)
+    if (kept !== undefined) verify(stream.name, kept, keptOf(stream))
+  }
+
   /**
    * Writes a stream's definition down, or holds it against the one that is kept: other partitions, format, source or
    * key rule are `STREAM_DIFFERS`, another codec is `CODEC_DIFFERS`, each naming both. A writer adds what the kept one
@@ -92,7 +98,7 @@ export function streamFrom(name: string, kept: KeptStream): Stream<unknown> {
   const where = `stream "${name}"`
   return streamOf<unknown>(name, kept.partitions, {
     key: keyRule(where, fieldOf(kept.key)),
-    ...(kept.key !== undefined && 'function' in kept.key && { keyInCode: true }),
+    byName: { keyInCode: kept.key !== undefined && 'function' in kept.key },
     time: timeRule(where, fieldOf(kept.time)),
     id: idRule(where, fieldOf(kept.id)),
     codec: codecOf(kept.codec),
@@ -174,24 +180,43 @@ function bytesOf(kept: KeptStream): Uint8Array {
 }
 
 function parse(name: string, bytes: Uint8Array): KeptStream {
-  let kept: Partial<Omit<KeptStream, 'version'>> & { readonly version?: number }
+  let found: unknown
   try {
-    kept = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')) as typeof kept
+    found = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'))
   } catch (cause) {
     throw badEntry(name, 'is no JSON', cause)
   }
-  const { version, partitions, format, codec } = kept
-  if (typeof version === 'number' && version > VERSION) {
-    const what = `the definition of stream "${name}" has version ${version}, and this program knows ${VERSION}`
+  if (isObject(found) && typeof found['version'] === 'number' && found['version'] > VERSION) {
+    const what = `the definition of stream "${name}" has version ${found['version']}, and this program knows ${VERSION}`
     throw new DefinitionError('STREAM_DIFFERS', what, 'use a newer stream-node')
   }
-  const good =
-    version === VERSION &&
+  if (!isKept(found)) throw badEntry(name, 'is not one of ours')
+  return found
+}
+
+function isKept(found: unknown): found is KeptStream {
+  if (!isObject(found) || found['version'] !== VERSION) return false
+  const { partitions, format, codec, key, time, id, source } = found
+  return (
     Number.isSafeInteger(partitions) &&
+    (partitions as number) >= 1 &&
+    (partitions as number) <= 4096 &&
     (format === 'message' || format === 'batch') &&
-    typeof codec === 'object'
-  if (!good) throw badEntry(name, 'is not one of ours')
-  return kept as KeptStream
+    isObject(codec) &&
+    typeof codec['name'] === 'string' &&
+    [key, time, id].every(isRule) &&
+    (source === undefined ||
+      (isObject(source) && typeof source['stream'] === 'string' && typeof source['subject'] === 'string'))
+  )
+}
+
+function isRule(rule: unknown): boolean {
+  if (rule === undefined) return true
+  return isObject(rule) && (rule['function'] === true || (typeof rule['field'] === 'string' && rule['field'] !== ''))
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null
 }
 
 function badEntry(name: string, what: string, cause?: unknown): IntegrityError {

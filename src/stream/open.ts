@@ -42,18 +42,20 @@ export class Streams {
 
   /** Opens the bucket in which definitions and schemas are kept. */
   static async on(ports: Ports, parts: StreamsParts): Promise<Streams> {
-    return new Streams(ports, await ports.bucket({ name: BUCKET, replicas: parts.replicas }), parts)
+    return new Streams(ports, await bucketOf(ports, parts.replicas), parts)
   }
 
   /**
    * Opens a stream and makes it when it is not there. What its definition leaves to the log (retention, window,
-   * replicas) is taken as it stands; what it says must be so, else `STREAM_DIFFERS` or `CODEC_DIFFERS`. Idempotent.
+   * replicas) is taken as it stands; what it says must be so, else `STREAM_DIFFERS` or `CODEC_DIFFERS`. One that is
+   * known by its name only is not made: `NO_SUCH_STREAM`. Idempotent.
    */
   async open<T>(stream: Stream<T>, use: Use): Promise<OpenStream<T>> {
-    const there = await this.#ports.log.find(stream.name)
-    // A stream that differs must not leave a definition behind, so the log is asked before it is written.
-    const log = await this.#ports.log.open(this.#spec(stream, there?.spec))
-    if (!(await this.kept.settle(stream, use))) {
+    const byName = settingsOf(stream).byName !== undefined
+    // A definition that differs must not make a stream, and a stream that differs must not leave a definition behind.
+    if (!byName) await this.kept.verify(stream)
+    const log = await this.#log(stream, byName)
+    if (!byName && !(await this.kept.settle(stream, use))) {
       const what = `the definition of stream "${stream.name}" could not be kept: writing to the bucket is not permitted`
       this.#tell({ type: 'log.warning', what, mend: `permit it, or tail and publish need the program's code` })
     }
@@ -67,6 +69,13 @@ export class Streams {
     const kept = await this.kept.find(name)
     if (kept === undefined) throw await this.kept.missing(name)
     return streamFrom(name, kept)
+  }
+
+  async #log<T>(stream: Stream<T>, byName: boolean): Promise<LogStream> {
+    const there = await this.#ports.log.find(stream.name)
+    if (byName && there === undefined && settingsOf(stream).source === undefined)
+      throw await this.kept.missing(stream.name)
+    return this.#ports.log.open(this.#spec(stream, there?.spec))
   }
 
   #spec<T>(stream: Stream<T>, there: StreamSpec | undefined): StreamSpec {
@@ -87,6 +96,20 @@ export interface StreamsParts {
   readonly tell: Tell
   /** How many copies of a stream that does not say, when it is made, and of the bucket. */
   readonly replicas: number
+}
+
+/** The bucket with so many copies when it is made, else with as many as it has. */
+async function bucketOf(ports: Ports, replicas: number): Promise<Bucket> {
+  let first: unknown
+  for (const copies of [replicas, 1, 3, 5]) {
+    try {
+      return await ports.bucket({ name: BUCKET, replicas: copies })
+    } catch (error) {
+      if (!(error instanceof DefinitionError && error.code === 'STREAM_DIFFERS')) throw error
+      first ??= error
+    }
+  }
+  throw first
 }
 
 /** The schemas that records were written under: the entries `schemas.<fingerprint>` of a bucket. */

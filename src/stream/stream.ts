@@ -89,8 +89,8 @@ export type Format = 'message' | 'batch'
 /** A stream's options with everything set; what may be left to the log as it stands is absent when it was not given. */
 export interface StreamSettings<in out T> {
   readonly key: Rule<T, Key> | undefined
-  /** The stream is known by its name only, and its key rule is a function that only its program has. */
-  readonly keyInCode?: true
+  /** The stream is known by its name only: what its program alone knows is missing, and it is never made. */
+  readonly byName?: { readonly keyInCode: boolean }
   readonly time: Rule<T, number> | undefined
   readonly id: Rule<T, string> | undefined
   readonly codec: Codec<T>

@@ -178,8 +178,8 @@ export class Wire<T> {
   }
 
   #partition(value: T, about: About, id: string | undefined): number {
-    const { key, time, keyInCode } = this.#settings
-    if (keyInCode && about.key === undefined) throw keyMissing(this.stream.name)
+    const { key, time, byName } = this.#settings
+    if (byName?.keyInCode && about.key === undefined) throw keyMissing(this.stream.name)
     // A time that the wire leaves out is derived by every reader, so it must be there to derive.
     if (about.time === undefined) time?.of(value)
     const own = about.key ?? key?.of(value) ?? id

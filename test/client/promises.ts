@@ -147,7 +147,10 @@ export function clientPromises(link: () => Linked): void {
         closed = true
       }
     }
-    await expect(client().publishAll(numbers, breaking())).rejects.toThrow('the file ended early')
+    const stored: number[] = []
+    const publishing = client().publishAll(numbers, breaking(), { onStored: (_, index) => stored.push(index) })
+    await expect(publishing).rejects.toThrow('the file ended early')
+    expect(stored).toEqual([0])
     expect(closed).toBe(true)
   })
 
@@ -224,6 +227,20 @@ export function clientPromises(link: () => Linked): void {
     }
     expect(seen).toEqual([1, 2, 3])
     expect(await reading.next()).toEqual({ value: undefined, done: true })
+  })
+
+  test('a reading that waits is ended by return(), in records and in batches', async () => {
+    const numbers = stream<number>(fresh())
+    await client().publish(numbers, 1)
+    for (const waiting of [
+      client().read(numbers, { from: 'end' }),
+      client().read(numbers, { from: 'end' }).batches(),
+    ]) {
+      const next = waiting.next()
+      await new Promise(resolve => setTimeout(resolve, 30))
+      expect(await waiting.return?.()).toEqual({ value: undefined, done: true })
+      expect(await next).toEqual({ value: undefined, done: true })
+    }
   })
 
   test('a reading that waits ends with the reason of its signal', async () => {

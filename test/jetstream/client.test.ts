@@ -1,5 +1,7 @@
 /** What a client promises, kept on a real server. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { jetstreamManager } from '@nats-io/jetstream'
+import { connect as dial } from '@nats-io/transport-node'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { connect, stream, type Client } from 'stream-node'
 import { clientPromises } from '../client/promises.js'
@@ -37,6 +39,36 @@ test('refuses a record over the largest message of the server, saying both sizes
   await client.publishAll(texts, both, { onFailed: (_, index) => failed.push(index) })
   expect(failed).toEqual([0])
   for await (const { value } of client.read(texts)) expect(value).toBe('fine')
+})
+
+test('reads a stream of others as it stands, remembers it by name, and never writes to it', async () => {
+  const [client] = clients as [Client]
+  const link = await dial({ servers: server.url })
+  const manager = await jetstreamManager(link)
+  await manager.streams.add({ name: 'ORDERS', subjects: ['orders.>'] })
+  const js = manager.jetstream()
+  for (const n of [1, 2, 3]) await js.publish(`orders.eu.${n}`, JSON.stringify({ n, customer: `c${n}` }))
+  await js.publish('orders.us.4', 'of no interest')
+  const before = await manager.streams.info('ORDERS')
+
+  const orders = stream<{ n: number; customer: string }>('eu-orders', {
+    source: { stream: 'ORDERS', subject: 'orders.eu.*' },
+    key: 'customer',
+  })
+  const seen: unknown[] = []
+  for await (const { key, value, partition } of client.read(orders)) seen.push([key, value.n, partition])
+  expect(seen).toEqual([
+    ['c1', 1, 0],
+    ['c2', 2, 0],
+    ['c3', 3, 0],
+  ])
+  const byName = await (await another()).stream('eu-orders')
+  for await (const { key } of client.read(byName, { from: 3 })) expect(key).toBe('c3')
+  expect(await client.describe('eu-orders')).toMatchObject({ source: { stream: 'ORDERS', subject: 'orders.eu.*' } })
+  await expect(client.publish(orders, { n: 5, customer: 'c5' })).rejects.toMatchObject({ code: 'READ_ONLY_STREAM' })
+  expect((await manager.streams.info('ORDERS')).config).toEqual(before.config)
+  expect((await manager.streams.info('ORDERS')).state.messages).toBe(4)
+  await link.close()
 })
 
 test('stores each record once and in order while the server is killed and started again under it', async () => {

@@ -1,0 +1,156 @@
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { systemChance, systemClock } from '../clock.js'
+import { avro } from '../codec/avro.js'
+import { openEmbedded } from '../log/embedded/embedded.js'
+import type { Bucket } from '../log/bucket.js'
+import type { Ports } from '../log/ports.js'
+import { silent, type Event } from '../telemetry/events.js'
+import { KeptStreams, streamFrom } from './kept.js'
+import { Streams } from './open.js'
+import { settingsOf, stream } from './stream.js'
+
+let ports: Ports
+let bucket: Bucket
+let kept: KeptStreams
+const parts = { chance: systemChance, tell: silent, replicas: 1 }
+
+beforeEach(async () => {
+  ports = await openEmbedded({ memory: true }, { clock: systemClock, ...parts })
+  bucket = await ports.bucket({ name: 'stream-node', replicas: 1 })
+  kept = new KeptStreams(bucket)
+})
+afterEach(() => ports.close())
+
+const written = async (name: string) => {
+  const value = (await bucket.get(`streams.${name}`))?.value
+  return value === undefined ? undefined : (JSON.parse(Buffer.from(value).toString()) as Record<string, unknown>)
+}
+const write = (name: string, text: string) => bucket.put(`streams.${name}`, Buffer.from(text))
+const code = (wanted: string) => expect.objectContaining({ code: wanted }) as Error
+
+test('is written at the first use, as the reference has it', async () => {
+  await kept.settle(stream<{ user: string }>('clicks', { key: 'user', time: () => 0 }), 'read')
+  expect(await written('clicks')).toEqual({
+    ...{ version: 1, partitions: 6, format: 'message', codec: { name: 'json' } },
+    ...{ key: { field: 'user' }, time: { function: true } },
+  })
+})
+
+test('of two that differ and come together one is kept and the other refused', async () => {
+  const both = [3, 4].map(partitions => kept.settle(stream('clicks', { partitions }), 'write'))
+  const endings = await Promise.allSettled(both)
+  expect(endings.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+  expect(endings.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'STREAM_DIFFERS' } })
+})
+
+test('many that say the same at once all agree', async () => {
+  const same = Array.from({ length: 10 }, () => kept.settle(stream('clicks', { key: 'user' }), 'write'))
+  expect(await Promise.all(same)).toEqual(new Array(10).fill(true))
+})
+
+test('a writer adds what is not known yet, and leaves what it does not know', async () => {
+  await write('clicks', '{"version":1,"partitions":6,"format":"message","codec":{"name":"json"},"later":[1]}')
+  await kept.settle(stream('clicks', { key: () => 'k' }), 'write')
+  expect(await written('clicks')).toMatchObject({ key: { function: true }, later: [1] })
+  await kept.settle(stream('clicks', { key: 'user' }), 'read')
+  expect(await written('clicks')).toMatchObject({ key: { function: true } })
+  await kept.settle(stream('clicks', { key: 'user' }), 'write')
+  expect(await written('clicks')).toMatchObject({ key: { field: 'user' }, later: [1] })
+  await kept.settle(stream('clicks'), 'write')
+  expect(await written('clicks')).toMatchObject({ key: { field: 'user' } })
+})
+
+test('a writer brings the schema up to date, a reader with an old one does not', async () => {
+  const schema = (...names: string[]) => ({
+    ...{ type: 'record', name: 'Click' },
+    fields: names.map(name => ({ name, type: 'string', default: '' })),
+  })
+  await kept.settle(stream('clicks', { codec: avro(schema('a')) }), 'write')
+  await kept.settle(stream('clicks', { codec: avro(schema('a', 'b')) }), 'write')
+  await kept.settle(stream('clicks', { codec: avro(schema('a')) }), 'read')
+  expect(JSON.stringify(await written('clicks'))).toContain('"b"')
+})
+
+test('gives back the stream, without what only its program knows', async () => {
+  await kept.settle(stream<{ user: string }>('clicks', { key: 'user', time: () => 0, partitions: 3 }), 'write')
+  const found = await kept.find('clicks')
+  const clicks = streamFrom('clicks', found!)
+  expect(clicks.partitions).toBe(3)
+  expect(settingsOf(clicks).key?.of({ user: 'ann' })).toBe('ann')
+  expect(settingsOf(clicks)).toMatchObject({ time: undefined, byName: { keyInCode: false } })
+  expect(await kept.find('other')).toBeUndefined()
+  expect(await kept.names()).toEqual(['clicks'])
+})
+
+test.each([
+  ['no JSON', '{'],
+  ['null', 'null'],
+  ['a list', '[]'],
+  ['no version', '{"partitions":6,"format":"message","codec":{"name":"json"}}'],
+  ['partitions that are none', '{"version":1,"partitions":"6","format":"message","codec":{"name":"json"}}'],
+  ['no codec', '{"version":1,"partitions":6,"format":"message","codec":null}'],
+  ['a key rule that is none', '{"version":1,"partitions":6,"format":"message","codec":{"name":"json"},"key":"user"}'],
+  [
+    'a field that is no text',
+    '{"version":1,"partitions":6,"format":"message","codec":{"name":"json"},"key":{"field":1}}',
+  ],
+])('an entry with %s is BAD_LOG and says where it is', async (_, text) => {
+  await write('clicks', text)
+  for (const ask of [() => kept.find('clicks'), () => kept.settle(stream('clicks'), 'write')]) {
+    await expect(ask()).rejects.toThrow(code('BAD_LOG'))
+    await expect(ask()).rejects.toThrow(/streams\.clicks/)
+  }
+  expect((await bucket.get('streams.clicks'))?.revision).toBe(1)
+})
+
+test('an entry of a later version asks for a newer program', async () => {
+  await write('clicks', '{"version":2}')
+  await expect(kept.find('clicks')).rejects.toThrow(/version 2.*use a newer stream-node/)
+})
+
+test('a definition that differs makes no stream, and a stream that differs leaves no definition', async () => {
+  const streams = await Streams.on(ports, parts)
+  await kept.settle(stream('gone', { partitions: 3 }), 'write')
+  await expect(streams.open(stream('gone'), 'write')).rejects.toThrow(code('STREAM_DIFFERS'))
+  expect(await ports.log.find('gone')).toBeUndefined()
+  await ports.log.open({ name: 'bare', partitions: 3, retention: {}, replicas: 1, dedupWindowMs: 1000 })
+  await expect(streams.open(stream('bare'), 'write')).rejects.toThrow(code('STREAM_DIFFERS'))
+  expect(await written('bare')).toBeUndefined()
+})
+
+test('a name whose stream was deleted is no stream, and is not made anew', async () => {
+  const streams = await Streams.on(ports, parts)
+  await streams.open(stream('clicks'), 'write')
+  const byName = await streams.named('clicks')
+  await streams.open(byName, 'read')
+  await ports.log.drop('clicks')
+  await expect(streams.open(byName, 'read')).rejects.toThrow(code('NO_SUCH_STREAM'))
+  expect(await ports.log.find('clicks')).toBeUndefined()
+})
+
+test('tells, and goes on, where definitions may not be written', async () => {
+  const events: Event[] = []
+  const error = new Error('denied') as never
+  const shut: Ports = {
+    ...ports,
+    bucket: () =>
+      Promise.resolve({
+        ...bucketLike(bucket),
+        put: () => Promise.resolve({ ending: 'refused', why: 'denied', error }),
+      }),
+  }
+  const streams = await Streams.on({ ...shut, log: ports.log }, { ...parts, tell: event => events.push(event) })
+  const open = await streams.open(stream('clicks'), 'write')
+  expect(open.stream.name).toBe('clicks')
+  expect(events).toMatchObject([{ type: 'log.warning', what: expect.stringContaining('clicks') as string }])
+})
+
+function bucketLike(of: Bucket): Bucket {
+  return {
+    get: key => of.get(key),
+    put: (...args) => of.put(...args),
+    delete: (...args) => of.delete(...args),
+    keys: prefix => of.keys(prefix),
+    watch: prefix => of.watch(prefix),
+  }
+}
