@@ -1,10 +1,10 @@
 /** From flags and environment to a client: which log is meant, and how to reach it. */
 import { existsSync } from 'node:fs'
 import type { Client } from '../client/client.js'
-import { DefinitionError } from '../errors.js'
-import { redact } from '../log/jetstream/servers.js'
+import { DefinitionError, messageOf } from '../errors.js'
+import { parseServers, redact } from '../log/jetstream/servers.js'
 import type { JetStreamOptions } from '../log/jetstream/settings.js'
-import type { Duration } from '../options.js'
+import { duration, type Duration } from '../options.js'
 import type { Event } from '../telemetry/events.js'
 import { UsageError } from './failure.js'
 import type { Flags } from './flags.js'
@@ -51,6 +51,14 @@ function logOf(flags: Flags, env: Env): Meant {
   return { dataDir: env['STREAM_NODE_DATA_DIR'] || FOLDER }
 }
 
+function asUsage(check: () => unknown): void {
+  try {
+    check()
+  } catch (error) {
+    throw new UsageError(messageOf(error), '')
+  }
+}
+
 const FLAG_OF: Readonly<Record<string, string>> = {
   servers: '--server',
   ca: '--tls-ca',
@@ -63,7 +71,10 @@ function flagOf(option: string): string {
   return FLAG_OF[option] ?? `--${option}`
 }
 
+/** Checked here, so that a slip in a flag is told as one. */
 function serverOptions(flags: Flags): JetStreamOptions {
+  asUsage(() => flags.server !== undefined && parseServers(flags.server))
+  asUsage(() => flags.timeout !== undefined && duration('--timeout', flags.timeout, { min: 1 }))
   const { server, context, creds, nkey, user, password, token, tlsCa, tlsCert, tlsKey, domain, inboxPrefix } = flags
   const given = { servers: server, context, creds, nkey, user, password, token, domain, inboxPrefix }
   const files = { ca: tlsCa, cert: tlsCert, key: tlsKey, timeout: flags.timeout as Duration | undefined }

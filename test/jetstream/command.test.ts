@@ -310,6 +310,8 @@ describe('called wrongly', () => {
     [['publish', 's', '1', '--create', '--codec', 'xml'], 'USAGE', /json or bytes/],
     [['publish', 's', '1', '--time', 'soon'], 'USAGE', /--time must be a time/],
     [['describe', '--server', 'a', '--data-dir', 'b'], 'USAGE', /leave one of them out/],
+    [['describe', '--server', 'http://a'], 'USAGE', /use nats:\/\/ or tls:\/\//],
+    [['describe', '--server', 'a', '--timeout', 'soon'], 'USAGE', /--timeout must be/],
     [['describe', '--creds', 'a'], 'USAGE', /--creds is given, but no server/],
   ] as const)('%j', async (args, code, message) => {
     failedWith(await command.run(args, { cwd: folder }), 2, code, message)

@@ -51,7 +51,9 @@ function parseAddress(text: string): string {
   const parts = /^(\[[0-9A-Fa-f:.]+\]|[^\s:/?#[\]@\\]+)(?::(\d{1,5}))?$/.exec(text)
   const port = parts?.[2] === undefined ? DEFAULT_PORT : Number(parts[2])
   if (parts === null || port < 1 || port > 65535) {
-    throw wrong(`${JSON.stringify(text)} is no address of a server`, "write it like 'host:4222' or '[::1]:4222'")
+    // Behind the first colon may stand a password whose server is missing.
+    const shown = JSON.stringify(/^[^:]*:\d*$/.test(text) ? text : text.replace(/:.*$/s, ':...'))
+    throw wrong(`${shown} is no address of a server`, "write it like 'host:4222' or '[::1]:4222'")
   }
   return `${(parts[1] as string).toLowerCase()}:${port}`
 }
