@@ -20,9 +20,9 @@ export interface PublishAllOptions<in T> {
   /** The time of each record. Default: the stream's rule. */
   readonly time?: (value: T, index: number) => number | Date
   readonly headers?: (value: T, index: number) => Readonly<Record<string, string>>
-  /** Told of each record that was stored. Must not throw. Order is kept within a partition only. */
+  /** Told of each record that was stored, in order within a partition. What it throws ends the publishing. */
   readonly onStored?: (published: Published, index: number) => void
-  /** Told of each record that can not be stored; the others go on. Absent: the first one ends it. Must not throw. */
+  /** Told of each record that can not be stored; the others go on. Absent: the first one ends it. */
   readonly onFailed?: (error: StreamNodeError, index: number) => void
   /** Takes no more values when it aborts, and rejects; what was taken by then may still be stored. */
   readonly signal?: AbortSignal
@@ -182,18 +182,29 @@ class Run<T> {
   store(published: Published, index: number): void {
     this.#stored++
     if (published.repeat) this.#repeats++
-    this.#options.onStored?.(published, index)
+    const { onStored } = this.#options
+    if (onStored !== undefined) this.#tell(() => onStored(published, index))
     this.#check()
   }
 
   fail(error: unknown, index: number): void {
     this.#failed++
-    if (this.#options.onFailed !== undefined && error instanceof StreamNodeError) this.#options.onFailed(error, index)
+    const { onFailed } = this.#options
+    if (onFailed !== undefined && error instanceof StreamNodeError) this.#tell(() => onFailed(error, index))
     else if (this.#failure === undefined) {
       if (error instanceof StreamNodeError) Object.assign(error, { facts: { ...error.facts, index } })
       this.#failure = { error }
     }
     this.#check()
+  }
+
+  /** What a callback throws ends this run, and not the sender, which others share. */
+  #tell(told: () => void): void {
+    try {
+      told()
+    } catch (error) {
+      this.#failure ??= { error }
+    }
   }
 
   #going(): boolean {

@@ -2,7 +2,8 @@
  * The definitions of streams as the log keeps them, in the bucket `stream-node` under `streams.<name>`: written when a
  * stream is first used, held against every later user's own, and enough to read and write the stream by name alone.
  */
-import { codecOf, type CodecDefinition } from '../codec/codec.js'
+import { isDeepStrictEqual } from 'node:util'
+import { codecOf, movedOn, type CodecDefinition, type Use } from '../codec/codec.js'
 import { DefinitionError, IntegrityError } from '../errors.js'
 import { didYouMean } from '../options.js'
 import type { Bucket } from '../log/bucket.js'
@@ -36,17 +37,14 @@ export interface KeptStream {
   readonly source?: { readonly stream: string; readonly subject: string }
 }
 
-/** Whether a stream is opened to be read or to be written. */
-export type Use = 'read' | 'write'
-
 /** The definitions in one log. */
 export class KeptStreams {
   constructor(readonly bucket: Bucket) {}
 
   /** Throws what `settle` throws for a definition that differs; writes nothing. */
-  async verify<T>(stream: Stream<T>): Promise<void> {
+  async verify<T>(stream: Stream<T>, use: Use): Promise<void> {
     const kept = await this.find(stream.name)
-    if (kept !== undefined) verify(stream.name, kept, keptOf(stream))
+    if (kept !== undefined) merged(stream.name, kept, keptOf(stream), use)
   }
 
   /**
@@ -59,9 +57,7 @@ export class KeptStreams {
     for (;;) {
       const entry = await this.bucket.get(entryKey(stream.name))
       const kept = entry?.value === undefined ? undefined : parse(stream.name, entry.value)
-      if (kept !== undefined) verify(stream.name, kept, own)
-      // What is given later is the newer truth where it does not contradict: a field where a function was, a schema.
-      const wanted = { ...kept, ...own }
+      const wanted = kept === undefined ? own : merged(stream.name, kept, own, use)
       if (kept !== undefined && (use === 'read' || same(kept, wanted))) return true
       const ending = await this.bucket.put(entryKey(stream.name), bytesOf(wanted), entry?.revision ?? 0)
       if (ending.ending === 'stored') return true
@@ -131,14 +127,18 @@ function fieldOf(rule: KeptRule | undefined): string | undefined {
   return rule !== undefined && 'field' in rule ? rule.field : undefined
 }
 
-function verify(name: string, kept: KeptStream, own: KeptStream): void {
+/**
+ * What should be kept when both agree: what is given later is the newer truth, as a field where a function was. Throws
+ * when they differ.
+ */
+function merged(name: string, kept: KeptStream, own: KeptStream, use: Use): KeptStream {
   const differ = (what: string, there: string, here: string, mend: string) => {
     const facts = { stream: name, kept: there, given: here }
     const text = `stream "${name}" is kept with ${there} ${what}, but this program says ${here}`
-    return new DefinitionError(what === 'as codec' ? 'CODEC_DIFFERS' : 'STREAM_DIFFERS', text, mend, { facts })
+    return new DefinitionError('STREAM_DIFFERS', text, mend, { facts })
   }
   const agree = 'say the same, or use another stream'
-  if (kept.codec.name !== own.codec.name) throw differ('as codec', kept.codec.name, own.codec.name, agree)
+  const codec = movedOn(`stream "${name}"`, kept.codec, own.codec, use) ? own.codec : kept.codec
   if (kept.partitions !== own.partitions) {
     const mend = `set partitions: ${kept.partitions}, or use another stream: the count decides where every key is`
     throw differ('as number of partitions', String(kept.partitions), String(own.partitions), mend)
@@ -151,24 +151,15 @@ function verify(name: string, kept: KeptStream, own: KeptStream): void {
   }
   const [there, here] = [sourceText(kept), sourceText(own)]
   if (there !== here) throw differ('as source', there, here, agree)
+  return { ...kept, ...own, codec }
 }
 
 function sourceText({ source }: KeptStream): string {
   return source === undefined ? 'none' : `${source.subject} of ${source.stream}`
 }
 
-function same(a: KeptStream, b: KeptStream): boolean {
-  return JSON.stringify(sorted(a)) === JSON.stringify(sorted(b))
-}
-
-function sorted(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value
-  if (Array.isArray(value)) return value.map(sorted)
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, inner]) => [name, sorted(inner)]),
-  )
+function same(kept: KeptStream, wanted: KeptStream): boolean {
+  return isDeepStrictEqual(kept, JSON.parse(JSON.stringify(wanted)))
 }
 
 function entryKey(name: string): string {

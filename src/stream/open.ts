@@ -3,13 +3,13 @@
  * its codec made ready.
  */
 import type { Chance } from '../clock.js'
-import type { SchemaStore } from '../codec/codec.js'
+import type { SchemaStore, Use } from '../codec/codec.js'
 import { DefinitionError } from '../errors.js'
 import type { Bucket } from '../log/bucket.js'
 import type { LogStream, StreamSpec } from '../log/log.js'
 import type { Ports } from '../log/ports.js'
 import type { Tell } from '../telemetry/events.js'
-import { BUCKET, KeptStreams, streamFrom, type Use } from './kept.js'
+import { BUCKET, KeptStreams, streamFrom } from './kept.js'
 import { settingsOf, type Stream } from './stream.js'
 import { Wire } from './wire.js'
 
@@ -53,13 +53,13 @@ export class Streams {
   async open<T>(stream: Stream<T>, use: Use): Promise<OpenStream<T>> {
     const byName = settingsOf(stream).byName !== undefined
     // A definition that differs must not make a stream, and a stream that differs must not leave a definition behind.
-    if (!byName) await this.kept.verify(stream)
+    if (!byName) await this.kept.verify(stream, use)
     const log = await this.#log(stream, byName)
     if (!byName && !(await this.kept.settle(stream, use))) {
       const what = `the definition of stream "${stream.name}" could not be kept: writing to the bucket is not permitted`
       this.#tell({ type: 'log.warning', what, mend: `permit it, or tail and publish need the program's code` })
     }
-    const codec = await settingsOf(stream).codec.open(this.#schemas)
+    const codec = await settingsOf(stream).codec.open(this.#schemas, use)
     const turn = Math.floor(this.#chance.fraction() * stream.partitions)
     return { stream, log, wire: new Wire(stream, codec, this.#ports.log, turn) }
   }

@@ -154,6 +154,16 @@ export function clientPromises(link: () => Linked): void {
     expect(closed).toBe(true)
   })
 
+  test('ends with what a callback throws, and others go on publishing', async () => {
+    const numbers = stream<number>(fresh())
+    const onStored = () => {
+      throw new Error('no more disk for the report')
+    }
+    await expect(client().publishAll(numbers, [1, 2], { onStored })).rejects.toThrow('no more disk for the report')
+    expect(await client().publish(numbers, 3)).toMatchObject({ repeat: false })
+    expect(await values(client().read(numbers))).toEqual([1, 2, 3])
+  })
+
   test('takes no more from an iterable than the log takes', async () => {
     const numbers = stream<number>(fresh())
     let taken = 0
