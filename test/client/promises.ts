@@ -415,10 +415,9 @@ export function clientPromises(link: () => Linked): void {
   test('says that there is no such stream, and which is near', async () => {
     const name = fresh()
     await client().publish(stream<number>(name), 1)
-    for (const asking of [client().stream(`${name}x`), client().describe(`${name}x`)]) {
-      await expect(asking).rejects.toThrow(
-        expect.objectContaining({ code: 'NO_SUCH_STREAM', message: expect.stringContaining(`"${name}"`) as string }),
-      )
+    for (const ask of [() => client().stream(`${name}x`), () => client().describe(`${name}x`)]) {
+      await expect(ask()).rejects.toThrow(code('NO_SUCH_STREAM'))
+      await expect(ask()).rejects.toThrow(`"${name}"`)
     }
   })
 
@@ -502,14 +501,13 @@ export function clientPromises(link: () => Linked): void {
     await other.close()
     await other.close()
     expect(await Promise.all(sent)).toHaveLength(3)
-    for (const late of [
-      other.publish(numbers, 4),
-      other.streams(),
-      other.read(numbers).next(),
-      other.publishAll(numbers, [1]),
-    ]) {
-      await expect(late).rejects.toThrow(code('CLOSED'))
-    }
+    const late = [
+      () => other.publish(numbers, 4),
+      () => other.publishAll(numbers, [1]),
+      () => other.read(numbers).next(),
+      () => other.streams(),
+    ]
+    for (const call of late) await expect(call()).rejects.toThrow(code('CLOSED'))
     expect(await values(client().read(numbers))).toEqual([0, 1, 2, 3])
   })
 }
