@@ -190,6 +190,21 @@ describe('TLS', () => {
     }
   })
 
+  test('speaks TLS first where the server wants it', async context => {
+    const { cert, key } = ours.issue(['127.0.0.1'])
+    const paths = [await file('first.pem', cert), await file('first.key', key)]
+    const config = `tls { cert_file: "${paths[0]}", key_file: "${paths[1]}", handshake_first: true }`
+    const server = await serverWith(config).catch((error: unknown) => {
+      if (!/unknown field "handshake_first"/.test(String(error))) throw error
+      return context.skip('servers before 2.10.4 do not know handshake_first')
+    })
+    await reach({ servers: server.url, ca: await ca(), tlsFirst: true })
+    const error = await refusal({ servers: server.url, ca: await ca(), timeout: 300 })
+    says(error, 'NO_SERVER', 'set tlsFirst')
+    const wrong = await refusal({ servers: server.url, ca: await file('theirs.pem', theirs.cert), tlsFirst: true })
+    expect(wrong.code).toBe('BAD_TLS')
+  })
+
   test('never falls back to plain text', async () => {
     const { url } = await serverWith('')
     for (const options of [{ tls: true }, { ca: await ca() }, { servers: url.replace('nats:', 'tls:') }]) {
