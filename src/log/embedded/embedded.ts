@@ -94,6 +94,7 @@ async function openFolder(
     const owner: Owner = { name, pid: process.pid, since, address: await door.address() }
     await claim(store, dataDir, owner)
     ports.leaveFirst(() => release(store, owner))
+    await store.reserve()
     await ports.log.clear()
   } catch (error) {
     await ports.close()

@@ -19,7 +19,6 @@ interface Listed {
 
 const STREAM = 'stream '
 const DROPPED = 'dropped '
-const DELETES_MAX = 4000
 
 export class EmbeddedLog implements Log {
   readonly recordBytesMax = RECORD_BYTES_MAX
@@ -114,17 +113,17 @@ export class EmbeddedLog implements Log {
     const { store, link } = this.ground
     store.refresh()
     for (const id of namesUnder(this.ground, DROPPED)) {
-      for (let more = true; more && !link.closed;) more = await store.write(() => this.#clearSome(Number(id)))
+      await store.takeAway(async most => !link.closed && (await store.write(() => this.#clearSome(Number(id), most))))
     }
   }
 
-  #clearSome(id: number): boolean {
+  #clearSome(id: number, most: number): boolean {
     const { store } = this.ground
     const partitions = (store.catalog.get(`${DROPPED}${id}`) as number | undefined) ?? 0
     const gone: Place[] = []
     store.codec.headersOnly = true
     try {
-      const range = { start: new Place(id, 0, 0), end: new Place(id, partitions, 0), limit: DELETES_MAX }
+      const range = { start: new Place(id, 0, 0), end: new Place(id, partitions, 0), limit: most }
       for (const { value } of store.records.getRange(range)) {
         gone.push(new Place(id, value.record.partition, value.record.position))
       }
@@ -132,7 +131,7 @@ export class EmbeddedLog implements Log {
       store.codec.headersOnly = false
     }
     for (const place of gone) store.records.removeSync(place)
-    if (gone.length === DELETES_MAX) return true
+    if (gone.length === most) return true
     const rest = { start: [id, 0], end: [id, POSITION_MAX] } as const
     for (const table of [store.floors, store.ids]) {
       for (const { key } of [...table.getRange(rest)]) table.removeSync(key)

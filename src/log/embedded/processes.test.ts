@@ -66,7 +66,7 @@ interface Child {
 }
 
 /** Runs a script in a process of its own; it finds `ports`, `stream`, `say` and `payload` there. */
-function start(options: EmbeddedOptions, script: string): Child {
+function start(options: EmbeddedOptions, script: string, fileBlocksMax = 'unlimited'): Child {
   const source = `
     import { openEmbedded } from ${JSON.stringify(join(program, 'log/embedded/embedded.js'))}
     import { systemChance, systemClock } from ${JSON.stringify(join(program, 'clock.js'))}
@@ -75,9 +75,8 @@ function start(options: EmbeddedOptions, script: string): Child {
     const say = text => process.stdout.write(text + '\\n')
     const payload = text => new TextEncoder().encode(text)
     ${script}`
-  const process_ = spawn(process.execPath, ['--input-type=module', '-e', source], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const shell = ['-c', `ulimit -f ${fileBlocksMax} && exec "$0" --input-type=module -e "$1"`, process.execPath, source]
+  const process_ = spawn('sh', shell, { stdio: ['ignore', 'pipe', 'ignore'] })
   children.push(process_)
   const said: string[] = []
   let [wake, ended]: [() => void, boolean] = [() => {}, false]
@@ -151,6 +150,34 @@ describe.concurrent('killed without warning', () => {
         await ports.close()
       }
     }, 90_000)
+  }
+})
+
+describe('a full disk', () => {
+  for (const sync of ['os', 'disk'] as const) {
+    test(`refuses what does not fit, keeps what was stored, and goes on after a purge (sync ${sync})`, async () => {
+      const dataDir = freshFolder()
+      const script = `
+        const append = n => stream.append({ partition: 0, payload: new Uint8Array(20000).fill(n), id: 'n' + n })
+        let [n, ended] = [0, undefined]
+        do ended = await append(n++)
+        while (ended.ending === 'stored' && n < 2000)
+        say([ended.why, ended.error?.code, n].join(' '))
+        say([(await append(n)).why, (await stream.extent()).last].join(' '))
+        const last = (await stream.extent()).last
+        await stream.purge(0, last)
+        say((await append(n)).ending)
+        await ports.close()
+        say('closed')`
+      const child = start({ dataDir, sync }, script, '4000')
+      const [why, code, count] = ((await child.line()) ?? '').split(' ')
+      expect([why, code]).toEqual(['full', 'LOG_FULL'])
+      expect(Number(count)).toBeGreaterThan(20)
+      expect(await child.line()).toBe(`full ${Number(count) - 1}`)
+      expect([await child.line(), await child.line()]).toEqual(['stored', 'closed'])
+      const stream = await (await open(dataDir)).log.open(SPEC)
+      expect([...(await textsAndPositions(stream)).values()]).toEqual([Number(count) - 1, Number(count)])
+    }, 30_000)
   }
 })
 
@@ -243,6 +270,31 @@ describe('several processes on one folder', () => {
     delays.sort((a, b) => a - b)
     // Half of them, since the machine may be busy with other tests.
     expect(delays[10]).toBeLessThan(25)
+  }, 20_000)
+
+  test('reads and writes on while another process makes the log grow far', async () => {
+    const dataDir = freshFolder()
+    const stream = await (await open(dataDir)).log.open(SPEC)
+    const reader = stream.read({ after: START })
+    start(
+      { dataDir, role: 'guest' },
+      `for (let n = 0; n < 400; n++) await stream.append({ partition: n % 3, payload: new Uint8Array(100_000) })`,
+    )
+    let [read, last] = [0, 0]
+    while (read < 500) {
+      const { value: batch } = await reader.next()
+      for (const { position, payload } of batch?.records ?? []) {
+        expect(position).toBe(last + 1)
+        if (payload.length === 100_000 && read % 4 === 0) {
+          expect(await stream.append({ partition: 2, payload: Buffer.from('here') })).toMatchObject({
+            ending: 'stored',
+          })
+        }
+        last = position
+        read++
+      }
+    }
+    await reader.return()
   }, 20_000)
 
   test('tells a watcher what another process puts', async () => {

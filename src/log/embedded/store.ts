@@ -40,6 +40,13 @@ export type Sync = 'os' | 'disk'
 // Number and name of what a full or failing disk says: LMDB makes a short write an I/O error.
 const FULL: ReadonlySet<unknown> = new Set([28, 5, 27, 122, 30, -30792])
 
+/** The most records that one transaction takes away, so that none holds the others up for long. */
+export const PORTION = 4000
+
+// Taking records away writes pages too, a dozen or so, before it frees any.
+const RESERVE = 256 * 1024
+const RESERVE_KEY = [0, 'reserve'] as const
+
 export class Store {
   readonly codec = new RecordCodec()
   readonly records: Table<Place, Stored, Draft>
@@ -62,7 +69,6 @@ export class Store {
   constructor(
     name: string,
     readonly sync: Sync,
-    mapSize?: number,
   ) {
     this.#root = open({
       path: name,
@@ -74,7 +80,6 @@ export class Store {
       // Costs a third copy of the root and pages kept longer, and gains nothing for one commit at a time.
       overlappingSync: false,
       noSync: sync === 'os',
-      ...(mapSize !== undefined && { mapSize }),
     })
     const { codec } = this
     this.records = this.#table('records', { keyEncoder: codec, encoder: codec })
@@ -163,6 +168,38 @@ export class Store {
       this.#committing = undefined
       if (this.#queued.length > 0) this.#schedule()
     }
+  }
+
+  /**
+   * Takes things away portion by portion; `some` gives whether there may be more. On a full disk this needs room too:
+   * what was set aside, then a little at a time, and more as it goes.
+   */
+  async takeAway(some: (most: number) => Promise<boolean>): Promise<void> {
+    const all = async (first: number) => {
+      for (let most = first; await some(most); most = Math.min(most * 2, PORTION));
+    }
+    try {
+      await all(PORTION)
+    } catch (error) {
+      if (!(error instanceof UnavailableError) || error.code !== 'LOG_FULL') throw error
+      await this.#spendReserve()
+      await all(1)
+      await this.reserve()
+    }
+  }
+
+  /** Sets room aside, so that a full disk can be emptied. That it does not fit is no error: then nothing else does. */
+  async reserve(): Promise<void> {
+    this.refresh()
+    if (this.entries.get(RESERVE_KEY) !== undefined) return
+    await this.write(() => this.entries.putSync(RESERVE_KEY, Buffer.alloc(RESERVE))).catch(() => {})
+  }
+
+  /** Makes the room that was set aside free to be written to, by anything. */
+  async #spendReserve(): Promise<void> {
+    await this.write(() => this.entries.removeSync(RESERVE_KEY))
+    // LMDB writes to pages only when they have been free for two transactions.
+    for (const turn of [1, 2]) await this.write(() => this.catalog.putSync('reserve spent', turn))
   }
 
   /** Commits what is queued, then lets go of the files. */

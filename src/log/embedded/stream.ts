@@ -106,15 +106,19 @@ export class EmbeddedStream implements LogStream {
 
   async purge(partition: number, before: Position): Promise<void> {
     checkPartition(this.spec, partition)
+    await this.ground.store.takeAway(most => this.#purgeSome(partition, before, most))
+  }
+
+  async #purgeSome(partition: number, before: Position, most: number): Promise<boolean> {
     const { store, pulse, clock, link } = this.ground
-    for (let more = true; more;) {
-      if (link.closed) throw closedError()
-      more = await store.write(() => {
-        if (!this.#mirror.load()) throw goneError(this.spec.name)
-        return this.#trimmer.purge(partition, before, Math.max(this.#mirror.tail.time, Math.floor(clock.now())))
-      }, this.#forget)
-      pulse.beat(this.id)
-    }
+    if (link.closed) throw closedError()
+    const more = await store.write(() => {
+      if (!this.#mirror.load()) throw goneError(this.spec.name)
+      const now = Math.max(this.#mirror.tail.time, Math.floor(clock.now()))
+      return this.#trimmer.purge(partition, before, now, most)
+    }, this.#forget)
+    pulse.beat(this.id)
+    return more
   }
 
   readonly #forget = () => this.#mirror.forget()

@@ -6,6 +6,7 @@ import type { Position } from '../record.js'
 import { Place, POSITION_MAX } from './layout.js'
 import type { Mirror } from './mirror.js'
 import { portionAfter } from './scan.js'
+import { PORTION } from './store.js'
 
 /** One of the oldest records of a partition. */
 interface Old {
@@ -16,8 +17,6 @@ interface Old {
   readonly id: string | undefined
 }
 
-/** The most that one transaction takes away, so that none holds the others up for long. */
-const CUTS_MAX = 4000
 const LOOK_AHEAD = 64
 
 export class Trimmer {
@@ -39,26 +38,29 @@ export class Trimmer {
       const old = this.#old[partition]?.[0]
       if (old === undefined) break
       if (tail.records <= records && tail.bytes <= bytes && old.time >= youngest) break
-      if (cuts.count === CUTS_MAX) break
+      if (cuts.count === PORTION) break
       this.#old[partition]?.shift()
       cuts.take(partition, old)
     }
     cuts.finish()
-    return cuts.count === CUTS_MAX
+    return cuts.count === PORTION
   }
 
-  /** Takes away records of a partition before a position. True when there are more of them. Inside a transaction. */
-  purge(partition: number, before: Position, now: number): boolean {
+  /**
+   * Takes away at most `most` records of a partition before a position. True when there may be more of them. Inside
+   * a transaction.
+   */
+  purge(partition: number, before: Position, now: number, most: number): boolean {
     this.#look()
     const cuts = new Cuts(this.mirror, now)
     for (;;) {
       const old = this.#lane(partition)[0]
-      if (old === undefined || old.position >= before || cuts.count === CUTS_MAX) break
+      if (old === undefined || old.position >= before || cuts.count === most) break
       this.#old[partition]?.shift()
       cuts.take(partition, old)
     }
     cuts.finish()
-    return cuts.count === CUTS_MAX
+    return cuts.count === most
   }
 
   #look(): void {
