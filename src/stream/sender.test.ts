@@ -205,6 +205,28 @@ test('looks for a record that is older than half the window before it sends it a
   expect(ended).toEqual(['there at 1', 'lost at 2'])
 })
 
+test('looks also for a record that grew old while it waited for room to be sent again', async () => {
+  const { clock, log, send, ended } = setUp()
+  log.fates.push('store, no answer', 'store, no answer')
+  send('a')
+  send('b')
+  log.window = 1
+  let back = () => {}
+  const append = log.append.bind(log)
+  log.append = record => {
+    log.broken = new Promise(resolve => (back = resolve))
+    return append(record)
+  }
+  await clock.run(30_000)
+  expect(ended).toEqual(['a at 1'])
+  log.append = append
+  log.broken = undefined
+  back()
+  await clock.run(1000)
+  expect(log.ids).toEqual(['a', 'b'])
+  expect(ended).toEqual(['a at 1', 'b at 2'])
+})
+
 test('sends again within half the window without a look', async () => {
   const { clock, log, send } = setUp()
   log.fates.push('store, no answer')
@@ -279,19 +301,27 @@ test('fails what is unsettled when it is closed, and what comes later', async ()
 
 test('stores each record once and answers each once, whatever the link does', async () => {
   const fate = fc.constantFrom<Fate>('store', 'store', 'store', 'lose', 'store, no answer', 'not sent')
+  const ms = fc.integer({ min: 0, max: 15_000 })
   const runs = fc.tuple(
     fc.array(fate, { maxLength: 60 }),
-    fc.array(fc.integer({ min: 0, max: 15_000 }), { maxLength: 12 }),
+    fc.array(fc.record({ ms, away: fc.boolean() }), { maxLength: 12 }),
+    fc.integer({ min: 1, max: 4 }),
   )
   await fc.assert(
-    fc.asyncProperty(runs, async ([fates, pauses]) => {
+    fc.asyncProperty(runs, async ([fates, pauses, window]) => {
       const { clock, log, sender, send, ended } = setUp()
       log.fates.push(...fates)
       const ids = Array.from({ length: 25 }, (_, i) => `r${i}`)
       for (const [i, id] of ids.entries()) {
         send(id)
-        const ms = pauses[i]
-        if (ms !== undefined) await clock.run(ms)
+        log.window = 1 + ((i + window) % 4)
+        const pause = pauses[i]
+        if (pause === undefined) continue
+        let back = () => {}
+        if (pause.away) log.broken = new Promise(resolve => (back = resolve))
+        await clock.run(pause.ms)
+        log.broken = undefined
+        back()
       }
       await clock.run(60_000)
       await sender.drained()

@@ -54,8 +54,8 @@ export class Sender {
   #retryMs = RETRY_MIN_MS
   #waitsForRoom = false
   #closed: UnavailableError | undefined
-  #roomy: Signal | undefined
-  #drained: Signal | undefined
+  #roomy: Gate | undefined
+  #drained: Gate | undefined
 
   /** `end`: the last position of the stream, as `extent()` gave it before the first send. */
   constructor(stream: LogStream, end: Position, clock: Clock) {
@@ -84,7 +84,7 @@ export class Sender {
   room(): Promise<void> | undefined {
     if (this.#closed !== undefined) return undefined
     if (this.#next === this.#line.length && !this.#interrupted && this.#stream.room() === undefined) return undefined
-    const roomy = (this.#roomy ??= new Signal())
+    const roomy = (this.#roomy ??= new Gate())
     // With nothing in line, nobody but this call would notice the room.
     this.#pump()
     return roomy.promise
@@ -93,7 +93,7 @@ export class Sender {
   /** Resolves when everything given so far has been settled. */
   async drained(): Promise<void> {
     if (this.#head === this.#line.length) return
-    this.#drained ??= new Signal()
+    this.#drained ??= new Gate()
     await this.#drained.promise
   }
 
@@ -118,7 +118,11 @@ export class Sender {
       const room = this.#stream.room()
       if (room !== undefined) return this.#whenRoom(room)
       if (this.#next === this.#line.length) return this.#wake()
-      this.#transmit(this.#line[this.#next++] as Sending)
+      const sending = this.#line[this.#next] as Sending
+      // It may have grown old while it waited for room.
+      if (this.#mustBeLookedFor(sending)) return this.#interrupt()
+      this.#next++
+      this.#transmit(sending)
     }
   }
 
@@ -170,7 +174,13 @@ export class Sender {
       this.#fail(sending, ending.error)
     }
     this.#tidy()
-    if (this.#interrupted && this.#inFlight === 0) void this.#recover()
+    if (this.#interrupted) this.#interrupt()
+  }
+
+  /** Sends nothing more until all that is on the way has ended, and then recovers. */
+  #interrupt(): void {
+    this.#interrupted = true
+    if (this.#inFlight === 0 && this.#closed === undefined) void this.#recover()
   }
 
   /** Waits for the log, settles what can not be sent again, and lets `#pump` send all the rest from the oldest on. */
@@ -197,14 +207,20 @@ export class Sender {
   }
 
   /** An id is trusted for half the window: the server's clock and ours need not agree, and bytes may be on the way. */
+  #mustBeLookedFor({ settled, doubtful, refusal, firstSentMs }: Sending): boolean {
+    if (settled || !doubtful) return false
+    return (
+      refusal !== undefined || (firstSentMs as number) <= this.#clock.elapsed() - this.#stream.spec.dedupWindowMs / 2
+    )
+  }
+
+  /** Looks for what may be stored and can not be sent again. What is not found may be sent as if for the first time. */
   async #settleOld(): Promise<void> {
     const old = new Map<string, Sending>()
-    const trustedFromMs = this.#clock.elapsed() - this.#stream.spec.dedupWindowMs / 2
     let floor: Position = Number.MAX_SAFE_INTEGER
-    for (let i = this.#head; i < this.#next; i++) {
+    for (let i = this.#head; i < this.#line.length; i++) {
       const sending = this.#line[i] as Sending
-      if (sending.settled || !sending.doubtful) continue
-      if (sending.refusal === undefined && (sending.firstSentMs as number) > trustedFromMs) continue
+      if (!this.#mustBeLookedFor(sending)) continue
       old.set(sending.append.id, sending)
       floor = Math.min(floor, sending.floor)
     }
@@ -220,7 +236,9 @@ export class Sender {
       }
     }
     for (const sending of old.values()) {
-      if (!sending.settled && sending.refusal !== undefined) this.#fail(sending, sending.refusal)
+      if (sending.refusal !== undefined) this.#fail(sending, sending.refusal)
+      sending.doubtful = false
+      sending.firstSentMs = undefined
     }
   }
 
@@ -247,7 +265,7 @@ export class Sender {
     while (this.#head < this.#line.length && (this.#line[this.#head] as Sending).settled) this.#head++
     if (this.#next < this.#head) this.#next = this.#head
     if (this.#head === this.#line.length) {
-      this.#drained?.give()
+      this.#drained?.open()
       this.#drained = undefined
     }
     // Shifting each time would be quadratic; this way each entry is moved once on average.
@@ -258,7 +276,7 @@ export class Sender {
   }
 
   #wake(): void {
-    this.#roomy?.give()
+    this.#roomy?.open()
     this.#roomy = undefined
   }
 }
@@ -268,7 +286,8 @@ function isPassing(error: unknown): boolean {
   return error instanceof UnavailableError || (error instanceof IntegrityError && error.code === 'OVERRUN')
 }
 
-class Signal {
-  give!: () => void
-  readonly promise = new Promise<void>(resolve => (this.give = resolve))
+/** A promise that is kept from outside. */
+class Gate {
+  open!: () => void
+  readonly promise = new Promise<void>(resolve => (this.open = resolve))
 }
