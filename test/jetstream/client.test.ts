@@ -101,6 +101,35 @@ test('stores each record once and in order while the server is killed and starte
   expect(sent).toBeGreaterThan(1000)
 })
 
+test('stores each record once when the server hangs for longer than it knows ids', async () => {
+  await using shaky = await startServer()
+  await using client = await connect({ servers: shaky.url })
+  const numbers = stream<number>('numbers', { partitions: 1, dedupWindow: '1 second' })
+  let sent = 0
+  let stop = false
+  async function* many() {
+    for (; !stop; sent++) {
+      yield sent
+      if (sent % 200 === 0) await sleep(1)
+    }
+  }
+  const publishing = client.publishAll(numbers, many(), { key: () => 'one' })
+  for (const ms of [1500, 3000]) {
+    await sleep(200)
+    shaky.freeze()
+    await sleep(ms)
+    shaky.thaw()
+  }
+  await sleep(300)
+  await shaky.restart()
+  stop = true
+  expect(await publishing).toEqual({ taken: sent, stored: sent, repeats: 0 })
+  const read: number[] = []
+  for await (const { records } of client.read(numbers).batches()) read.push(...records.map(({ value }) => value))
+  expect(read).toHaveLength(sent)
+  expect(read).toEqual(Array.from({ length: sent }, (_, i) => i))
+})
+
 test('goes on reading, without a gap or a repeat, when the server comes back', async () => {
   await using shaky = await startServer()
   await using client = await connect({ servers: shaky.url })
