@@ -44,3 +44,35 @@ for (const sync of ['os', 'disk'] as const) {
     describe('signals', () => signalsContract(contract))
   })
 }
+
+/** What is in memory has one link: the other links of a test are that one, and end with it. */
+async function inMemory(): Promise<Opened> {
+  const ports = await openEmbedded({ memory: true }, surroundings)
+  const another = () => Promise.resolve({ ...links(ports), close: () => Promise.resolve() })
+  return { ports, another, close: () => ports.close() }
+}
+
+const links = (ports: Ports) => ({
+  log: ports.log,
+  signals: ports.signals,
+  bucket: (spec: Parameters<Ports['bucket']>[0]) => ports.bucket(spec),
+})
+
+const oneLink = (...promises: string[]) =>
+  promises.map(promise => ({ promise, reason: 'a log in memory has one link, so no other is left when it is closed' }))
+
+describe('the embedded log in memory', () => {
+  const contract: Contract = { test, expect, open: inMemory }
+  describe('log', () =>
+    logContract({
+      ...contract,
+      skip: oneLink(
+        'refuses an append after close, unsent',
+        'leaves other links alone',
+        'ends every append in flight, and each ending says the truth about the log',
+      ),
+    }))
+  describe('bucket', () =>
+    bucketContract({ ...contract, skip: oneLink('answers calls to a bucket after close with CLOSED') }))
+  describe('signals', () => signalsContract(contract))
+})

@@ -48,7 +48,8 @@ export class EmbeddedSignals implements Signals {
     payload: Uint8Array,
     { timeoutMs }: { readonly timeoutMs: number },
   ): Promise<Uint8Array> {
-    const line = await this.#connect()
+    let line = await this.#connect()
+    while (line !== this.#line) line = await this.#connect()
     return new Promise((resolve, reject) => {
       const id = this.#name()
       const cancel = this.clock.after(timeoutMs, () => {
@@ -79,7 +80,8 @@ export class EmbeddedSignals implements Signals {
   }
 
   async #listen(subject: string, handler: Handler): Promise<Listening> {
-    const line = await this.#connect()
+    let line = await this.#connect()
+    while (line !== this.#line) line = await this.#connect()
     const id = this.#name()
     await new Promise<void>((ready, failed) => {
       this.#ears.set(id, { subject, handler, ready, failed })
@@ -97,6 +99,7 @@ export class EmbeddedSignals implements Signals {
     return this.#named
   }
 
+  /** The line may be gone again by the time that the promise is looked at: whoever awaits it compares, and asks again. */
   #connect(): Promise<Line> {
     if (this.#closed) return Promise.reject(closedError())
     return (this.#connecting ??= this.#reach())
