@@ -21,7 +21,8 @@ type Step =
 type Expects = 'nothing' | 'the last' | 'none' | 'another'
 
 const partition = fc.nat(PARTITIONS - 1)
-const at = fc.double({ min: 0, max: 1.02, noNaN: true })
+/** Whole hundredths: doubles of fast-check lie near 0 for the most part. */
+const at = fc.integer({ min: 0, max: 102 }).map(hundredths => hundredths / 100)
 const expects = fc.constantFrom<Expects>('nothing', 'nothing', 'the last', 'none', 'another')
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -38,7 +39,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant('burst' as const),
       count: fc.integer({ min: 1, max: 60 }),
-      size: fc.nat(400),
+      size: fc.nat(800),
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('purge' as const), partition, at }) },
@@ -56,15 +57,25 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 /** Each step with the link that does it. */
 const story = fc.array(fc.tuple(step, fc.nat(1)), { minLength: 1, maxLength: 40, size: 'max' })
 
+/**
+ * When a reader is told OVERRUN: exactly when records it was to read are gone, or, cautiously, also when it begins
+ * below a purge of the stream that took none of them.
+ */
+export type Overruns = 'exact' | 'cautious'
+
 /** Checks the property on `runs` random stories; fails with the shortest story that breaks it, and its seed. */
-export async function logFollowsModel(links: readonly [Ports, Ports], runs: number): Promise<void> {
+export async function logFollowsModel(
+  links: readonly [Ports, Ports],
+  runs: number,
+  overruns: Overruns = 'exact',
+): Promise<void> {
   let count = 0
   await fc.assert(
     fc.asyncProperty(story, async steps => {
       const name = `model-${process.pid}-${count++}`
       const spec = { name, partitions: PARTITIONS, retention: {}, replicas: 1, dedupWindowMs: 60_000 }
       const streams = [await links[0].log.open(spec), await links[1].log.open(spec)] as const
-      const model = new Model()
+      const model = new Model(overruns)
       for (const [one, link] of steps) await model.follow(one, streams[link === 0 ? 0 : 1])
       await links[0].log.drop(name)
     }),
@@ -82,8 +93,14 @@ class Model {
   #there: Kept[] = []
   #gone: Kept[] = []
   readonly #ids = new Map<string, number>()
+  #purgedBefore = 0
+  readonly #overruns: Overruns
   #last = 0
   #texts = 0
+
+  constructor(overruns: Overruns) {
+    this.#overruns = overruns
+  }
 
   async follow(step: Step, stream: LogStream): Promise<void> {
     switch (step.do) {
@@ -109,7 +126,7 @@ class Model {
         ? number === undefined
           ? undefined
           : `i${number}`
-        : `e${partition}/${number ?? this.#texts}`
+        : `e${partition}/${number === undefined ? this.#texts : number % 4}`
     const text = `t${this.#texts++}`
     const ended = await stream.append({
       partition,
@@ -142,6 +159,7 @@ class Model {
   async #purge({ partition, at }: Step & { do: 'purge' }, stream: LogStream): Promise<void> {
     const before = Math.ceil(this.#last * at) + 1
     await stream.purge(partition, before)
+    this.#purgedBefore = Math.max(before, this.#purgedBefore)
     const hit = (one: Kept) => one.partition === partition && one.position < before
     this.#gone.push(...this.#there.filter(hit))
     this.#there = this.#there.filter(one => !hit(one))
@@ -163,12 +181,16 @@ class Model {
           throw new Error('a batch is too large')
         read.push(...records.map(kept))
         if (position < (records.at(-1)?.position ?? after)) throw new Error('the position lies behind the records')
+        if (position >= (wanted[read.length]?.position ?? Infinity))
+          throw new Error('the position runs ahead of the records')
         same('what is behind', behind, wanted.length - read.length)
       }
     } catch (error) {
       if (!(error instanceof StreamNodeError)) throw error
       thrown = error.code
     }
+    const below = after > START && after + 1 < this.#purgedBefore
+    if (this.#overruns === 'cautious' && below && thrown === 'OVERRUN') return
     same('how reading ends', thrown, after > this.#last ? 'LOG_REWOUND' : lost ? 'OVERRUN' : 'nothing')
     if (thrown === 'nothing') same('what is read', read, wanted)
   }

@@ -11,7 +11,7 @@ export async function readerStandsStill({ records, seconds }: { records: number;
   await using server = await startServer()
   await using writer = await openLink(server)
   const filled = await openStream(writer)
-  await fill(filled, records, new Uint8Array(400).fill(120))
+  await fill(filled, records, new Uint8Array(120).fill(120))
 
   await using link = await openLink(server)
   const stream = await link.log.open(filled.spec)

@@ -8,5 +8,6 @@ test('answers as the model does, whatever is appended, read and purged', async (
   await using server = await startServer()
   await using one = await openLink(server)
   await using other = await openLink(server)
-  await logFollowsModel([one, other], 40)
+  // What is noted of a purge is the position it was given, not the last record that it took.
+  await logFollowsModel([one, other], 40, 'cautious')
 }, 60_000)

@@ -170,6 +170,17 @@ export const purgePromises: Promises = {
     }
   },
 
+  'keeps a purge of the oldest records from a reader of another partition that stands among them': async scene => {
+    const stream = await openStream(scene)
+    const others = await appendAll(
+      stream,
+      numbered('n', 10).map(text => record(0, text)),
+    )
+    await stream.purge(0, (others[9] as number) + 1)
+    await stored(stream.append(record(1, 'own')))
+    scene.expect(await textsOf(stream, { partition: 1, after: others[3] as number })).toEqual(['own'])
+  },
+
   'gives readers of other partitions everything while one partition is purged again and again': async scene => {
     const stream = await openStream(scene, { partitions: 4 })
     const purger = await (await scene.another()).log.open(stream.spec)
