@@ -1,7 +1,7 @@
 /** The codecs against bare `avsc` and bare `JSON`, interleaved in pairs; the figure of each case is its median pair. */
 import { createRequire } from 'node:module'
-import { avro, json, type AvroSchema, type Codec } from 'stream-node'
-import type { Case } from './case.js'
+import { avro, json, type AvroSchema, type Codec } from '../src/index.js'
+import { contest, type Case } from './case.js'
 
 /** 84 bytes of JSON, as in the benchmarks of the log. */
 const SMALL = { user: 'user-004217', page: '/products/1234', ms: 318, at: 1_760_000_000_123, bot: false }
@@ -50,20 +50,24 @@ export interface CodecBenchOptions {
 }
 
 /** Measures every case; takes about `cases × pairs × 2 × pairMs`. */
-export async function benchCodecs({ pairs = 9, pairMs = 150 }: CodecBenchOptions = {}): Promise<Case[]> {
-  const measure = (name: string, rivalName: string, ours: () => unknown, rival: () => unknown): Case =>
-    compare(name, rivalName, ours, rival, pairs, pairMs)
-  const cases: Case[] = []
+export async function* codecCases({ pairs = 9, pairMs = 150 }: CodecBenchOptions = {}): AsyncGenerator<Case> {
+  const measure: Measure = async (name, rivalName, ours, rival) => {
+    // Both are warm before the first pair counts.
+    speed(ours, pairMs)
+    speed(rival, pairMs)
+    const of = { case: name, rivalName, unit: 'values/s' }
+    return contest({ ...of, ours: () => speed(ours, pairMs), rival: () => speed(rival, pairMs) }, pairs)
+  }
   for (const [size, value, schema] of [
     ['84 B', SMALL, CLICK],
     ['5 kB', LARGE, ORDER],
   ] as const) {
-    cases.push(...(await jsonCases(measure, size, value)), ...(await avroCases(measure, size, value, schema)))
+    yield* await jsonCases(measure, size, value)
+    yield* await avroCases(measure, size, value, schema)
   }
-  return cases
 }
 
-type Measure = (name: string, rivalName: string, ours: () => unknown, rival: () => unknown) => Case
+type Measure = (name: string, rivalName: string, ours: () => unknown, rival: () => unknown) => Promise<Case>
 
 async function jsonCases(measure: Measure, size: string, value: object): Promise<Case[]> {
   const codec = await opened(json())
@@ -71,19 +75,19 @@ async function jsonCases(measure: Measure, size: string, value: object): Promise
   const decoder = new TextDecoder()
   const bytes = new Uint8Array(codec.encode(value))
   return [
-    measure(
+    await measure(
       `json encode, ${size}`,
       'JSON.stringify + Buffer.from',
       () => codec.encode(value),
       () => Buffer.from(JSON.stringify(value)),
     ),
-    measure(
+    await measure(
       `json encode, ${size}`,
       'JSON.stringify + TextEncoder',
       () => codec.encode(value),
       () => encoder.encode(JSON.stringify(value)),
     ),
-    measure(
+    await measure(
       `json decode, ${size}`,
       'TextDecoder + JSON.parse',
       () => codec.decode(bytes),
@@ -98,13 +102,13 @@ async function avroCases(measure: Measure, size: string, value: object, schema: 
   const ours = codec.encode(value)
   const theirs = bare.toBuffer(value)
   return [
-    measure(
+    await measure(
       `avro encode, ${size}`,
       'avsc toBuffer',
       () => codec.encode(value),
       () => bare.toBuffer(value),
     ),
-    measure(
+    await measure(
       `avro decode, ${size}`,
       'avsc fromBuffer',
       () => codec.decode(ours),
@@ -115,34 +119,6 @@ async function avroCases(measure: Measure, size: string, value: object, schema: 
 
 function opened(codec: Codec<unknown>) {
   return codec.open(STORE)
-}
-
-function compare(
-  name: string,
-  rivalName: string,
-  ours: () => unknown,
-  rival: () => unknown,
-  pairs: number,
-  pairMs: number,
-): Case {
-  // Both are warm before the first pair counts.
-  speed(ours, pairMs)
-  speed(rival, pairMs)
-  const runs = Array.from({ length: pairs }, (_, n) => {
-    // Who goes first takes turns, so that neither always meets the other's garbage.
-    const first = n % 2 === 0 ? speed(ours, pairMs) : speed(rival, pairMs)
-    const second = n % 2 === 0 ? speed(rival, pairMs) : speed(ours, pairMs)
-    return n % 2 === 0 ? { ours: first, rival: second } : { ours: second, rival: first }
-  })
-  const median = runs.sort((a, b) => a.ours / a.rival - b.ours / b.rival)[pairs >> 1] as { ours: number; rival: number }
-  return {
-    case: name,
-    ours: median.ours,
-    rival: median.rival,
-    rivalName,
-    ratio: median.ours / median.rival,
-    unit: 'values/s',
-  }
 }
 
 function speed(work: () => unknown, ms: number): number {

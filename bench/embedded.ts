@@ -12,7 +12,7 @@ import { openEmbedded } from '../src/log/embedded/embedded.js'
 import type { Ending, LogStream } from '../src/log/log.js'
 import { START } from '../src/log/record.js'
 import { silent } from '../src/telemetry/events.js'
-import type { Case } from './case.js'
+import { contest, type Case } from './case.js'
 
 const PARTITIONS = 6
 const BATCH = 1000
@@ -53,24 +53,7 @@ export async function* embeddedCases({
 async function compare(name: string, rivalName: string, pairs: number, ours: Run, rival: Run): Promise<Case> {
   await ours()
   await rival()
-  const measured: { readonly ours: number; readonly rival: number; readonly ratio: number }[] = []
-  for (let pair = 0; pair < pairs; pair++) {
-    const [first, second] = pair % 2 === 0 ? [ours, rival] : [rival, ours]
-    const figures = [await first(), await second()]
-    const [one = 0, other = 1] = pair % 2 === 0 ? figures : figures.reverse()
-    measured.push({ ours: one, rival: other, ratio: one / other })
-  }
-  measured.sort((a, b) => a.ratio - b.ratio)
-  const median = measured[Math.floor(pairs / 2)] as (typeof measured)[number]
-  const round = (figure: number) => Math.round(figure)
-  return {
-    case: name,
-    ours: round(median.ours),
-    rival: round(median.rival),
-    rivalName,
-    ratio: Math.round(median.ratio * 100) / 100,
-    unit: 'records/s',
-  }
+  return contest({ case: name, rivalName, unit: 'records/s', ours, rival }, pairs)
 }
 
 async function appendOurs(dataDir: string, sync: Sync, records: number, ids: boolean): Promise<number> {
@@ -88,12 +71,20 @@ async function openOurs(dataDir: string, sync: Sync): Promise<{ stream: LogStrea
 
 async function fillOurs(stream: LogStream, records: number, ids: boolean): Promise<void> {
   for (let done = 0; done < records; done += BATCH) {
-    const endings: Promise<Ending>[] = []
-    for (let i = 0; i < BATCH; i++) {
-      const record = { partition: i % PARTITIONS, payload: PAYLOAD }
-      endings.push(stream.append(ids ? { ...record, id: `bench/${done + i}` } : record))
-    }
-    for (const { ending } of await Promise.all(endings)) if (ending !== 'stored') throw new Error(`ended ${ending}`)
+    await new Promise<void>((resolve, reject) => {
+      let left = BATCH
+      const ended = ({ ending }: Ending) => {
+        if (ending !== 'stored') reject(new Error(`ended ${ending}`))
+        if (--left === 0) resolve()
+      }
+      for (let i = 0; i < BATCH; i++) {
+        const partition = i % PARTITIONS
+        stream.send(
+          ids ? { partition, payload: PAYLOAD, id: `bench/${done + i}` } : { partition, payload: PAYLOAD },
+          ended,
+        )
+      }
+    })
   }
 }
 

@@ -11,7 +11,7 @@ export function appendFault(
   { partition, id, headers, expect }: Append,
   partitions: number,
 ): DefinitionError | undefined {
-  if (!Number.isInteger(partition) || partition < 0 || partition >= partitions) {
+  if (!(partition >= 0 && partition < partitions) || partition % 1 !== 0) {
     return denied(`there is no partition ${partition}: they are numbered from 0 to ${partitions - 1}`, 'change it')
   }
   if (id !== undefined && (id.length > ID_LENGTH_MAX || !VISIBLE_ASCII.test(id))) {

@@ -76,6 +76,12 @@ export interface LogStream {
   append(record: Append): Promise<Ending>
 
   /**
+   * `append` for those who append very many: tells the ending by a call, at about two thirds of the cost. `ended` is called
+   * exactly once, never within `send` itself, and must not throw.
+   */
+  send(record: Append, ended: (ending: Ending) => void): void
+
+  /**
    * Undefined when another record may be appended, else a promise for when that may be so (ask again). The bound is on
    * records and bytes in flight. While the log is away the promise waits until it is back; it rejects only with
    * `CLOSED`.

@@ -53,6 +53,10 @@ class FakeStream {
 
   constructor(readonly clock: Clock) {}
 
+  send(record: Append, ended: (ending: Ending) => void): void {
+    void this.append(record).then(ended)
+  }
+
   async append(record: Append): Promise<Ending> {
     const fate = this.fates.shift() ?? 'store'
     const id = record.id as string

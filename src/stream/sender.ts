@@ -148,8 +148,7 @@ export class Sender {
       sending.floor = this.#end
     }
     this.#inFlight++
-    // The promise never rejects.
-    void this.#stream.append(sending.append).then(ending => this.#ended(sending, ending))
+    this.#stream.send(sending.append, ending => this.#ended(sending, ending))
   }
 
   #ended(sending: Sending, ending: Ending): void {

@@ -1,6 +1,6 @@
 /** A stream that belongs to somebody else, read unchanged as one partition. */
 import { DefinitionError } from '../../errors.js'
-import type { BatchReader, Ending, Extent, LogStream, ReadOptions, StreamSpec } from '../log.js'
+import type { Append, BatchReader, Ending, Extent, LogStream, ReadOptions, StreamSpec } from '../log.js'
 import { LogRecord } from '../record.js'
 import type { Position } from '../record.js'
 import { closedError } from './feed.js'
@@ -30,6 +30,10 @@ export class SourceStream implements LogStream {
   append(): Promise<Ending> {
     const { closed } = this.theirs.ground.link
     return Promise.resolve(closed ? refused('unavailable', closedError()) : refused('denied', readOnly(this.spec.name)))
+  }
+
+  send(_: Append, ended: (ending: Ending) => void): void {
+    void this.append().then(ended)
   }
 
   room(): Promise<void> | undefined {

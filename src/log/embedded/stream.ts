@@ -50,7 +50,11 @@ export class EmbeddedStream implements LogStream {
   }
 
   append(record: Append): Promise<Ending> {
-    return this.#writer.append(record)
+    return new Promise(ended => this.send(record, ended))
+  }
+
+  send(record: Append, ended: (ending: Ending) => void): void {
+    this.#writer.send(record, ended)
   }
 
   room(): Promise<void> | undefined {

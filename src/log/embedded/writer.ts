@@ -3,8 +3,9 @@
  */
 import type { Clock } from '../../clock.js'
 import { DefinitionError, FencedError, IntegrityError, UnavailableError } from '../../errors.js'
+import { appendFault } from '../fault.js'
 import type { Append, Ending, Refused } from '../log.js'
-import { encodeHeaders, headerFault } from '../record.js'
+import { encodeHeaders } from '../record.js'
 import type { Position } from '../record.js'
 import { closedError } from './feed.js'
 import type { Link } from './feed.js'
@@ -18,7 +19,6 @@ import type { Trimmer } from './trim.js'
 /** The largest record, headers included. Values above 16 MB take another path in lmdb, which pins its pages. */
 export const RECORD_BYTES_MAX = 8 * 1024 * 1024
 
-const ID_LENGTH_MAX = 500
 // What one transaction of a tick may hold: it runs on the main thread, about a microsecond for a record.
 const RECORDS_IN_FLIGHT = 4096
 const BYTES_IN_FLIGHT = 8 * 1024 * 1024
@@ -28,7 +28,7 @@ interface Pending {
   readonly id: string | undefined
   readonly expect: Position | undefined
   readonly draft: Draft
-  readonly resolve: (ending: Ending) => void
+  readonly ended: (ending: Ending) => void
   ending: Ending | undefined
 }
 
@@ -57,22 +57,30 @@ export class Writer implements Job {
     this.#place = new Place(mirror.id, 0, 0)
   }
 
-  append(record: Append): Promise<Ending> {
-    if (this.link.closed) return Promise.resolve(refused('unavailable', closedError()))
-    const fault = faultOf(record, this.mirror.spec.partitions)
-    if (fault !== undefined) return Promise.resolve(refused('denied', fault))
-    const head = encodeHeaders(record.headers, record.id)
-    const size = head.length + record.payload.length
-    if (this.#crowded()) return Promise.resolve(refused('unavailable', crowded()))
-    if (size > RECORD_BYTES_MAX) return Promise.resolve(refused('denied', tooLarge(this.mirror.spec.name, size)))
-    const draft = new Draft(head, record.payload)
-    return new Promise(resolve => {
-      const { partition, id, expect } = record
-      if (this.#queued.length === 0) this.store.enqueue(this)
-      this.#queued.push({ partition, id, expect, draft, resolve, ending: undefined })
-      this.#records++
-      this.#bytes += size
-    })
+  send(record: Append, ended: (ending: Ending) => void): void {
+    const refusal = this.#refusal(record)
+    if (refusal !== undefined) {
+      queueMicrotask(() => ended(refusal))
+      return
+    }
+    const { partition, id, expect, payload } = record
+    const head = encodeHeaders(record.headers, id)
+    const size = head.length + payload.length
+    if (size > RECORD_BYTES_MAX) {
+      queueMicrotask(() => ended(refused('denied', tooLarge(this.mirror.spec.name, size))))
+      return
+    }
+    if (this.#queued.length === 0) this.store.enqueue(this)
+    this.#queued.push({ partition, id, expect, draft: new Draft(head, payload), ended, ending: undefined })
+    this.#records++
+    this.#bytes += size
+  }
+
+  #refusal(record: Append): Refused | undefined {
+    if (this.link.closed) return refused('unavailable', closedError())
+    const fault = appendFault(record, this.mirror.spec.partitions)
+    if (fault !== undefined) return refused('denied', fault)
+    return this.#crowded() ? refused('unavailable', crowded()) : undefined
   }
 
   room(): Promise<void> | undefined {
@@ -173,7 +181,7 @@ export class Writer implements Job {
     for (const one of ended) {
       this.#records--
       this.#bytes -= one.draft.weight
-      one.resolve(endingOf(one))
+      one.ended(endingOf(one))
     }
     this.#waiting?.resolve()
     this.#waiting = undefined
@@ -220,26 +228,6 @@ export function goneError(name: string): IntegrityError {
     { facts: { stream: name } },
   )
 }
-
-function faultOf(record: Append, partitions: number): DefinitionError | undefined {
-  const { partition, id, headers, expect } = record
-  if (!Number.isInteger(partition) || partition < 0 || partition >= partitions) {
-    return denied(`there is no partition ${partition}: they are numbered from 0 to ${partitions - 1}`, 'change it')
-  }
-  if (id !== undefined && (id.length > ID_LENGTH_MAX || !/^[!-~]+$/.test(id))) {
-    return denied(`the id must be 1 to ${ID_LENGTH_MAX} visible ASCII characters`, 'change the id')
-  }
-  if (expect !== undefined && id === undefined) {
-    return denied('an append with an expectation needs an id', 'name it after the ordinal in its partition')
-  }
-  for (const name in headers) {
-    const fault = headerFault(name, headers[name] as string)
-    if (fault !== undefined) return denied(fault, 'change the header')
-  }
-  return undefined
-}
-
-const denied = (what: string, mend: string): DefinitionError => new DefinitionError('BAD_OPTION', what, mend)
 
 function tooLarge(stream: string, size: number): DefinitionError {
   const what = `a record of ${size} bytes for stream "${stream}" is above the limit of ${RECORD_BYTES_MAX}`

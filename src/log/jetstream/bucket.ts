@@ -121,7 +121,7 @@ class JetStreamBucket implements Bucket {
   async #send(subject: string, head: Uint8Array, value: Uint8Array): Promise<Ending> {
     if (this.#link.ended !== undefined) return this.#unsent()
     for (let room = this.#writer.room(); room !== undefined; room = this.#writer.room()) await room
-    return this.#writer.send(this.#target, subject, head, value)
+    return this.#writer.append(this.#target, subject, head, value)
   }
 
   #unsent(): Ending {
@@ -159,6 +159,7 @@ class JetStreamBucket implements Bucket {
       extent: () => this.#extent(),
       lastToRead: () => Promise.resolve(0),
       floor: () => Promise.resolve(0),
+      dense: false,
     })
     return { reader, keyOf: record => keys[record.partition] as string }
   }

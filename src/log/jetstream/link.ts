@@ -8,6 +8,7 @@ import type { Socket } from 'node:net'
 import { type Chance, type Clock, pause } from '../../clock.js'
 import { DefinitionError, messageOf, StreamNodeError, UnavailableError } from '../../errors.js'
 import type { Tell } from '../../telemetry/events.js'
+import { Pulls } from './pulls.js'
 import type { Environment } from './context.js'
 import { connectError, connectionOptions, type Dial, type JetStreamOptions, tooOld } from './settings.js'
 
@@ -23,11 +24,15 @@ export interface Tools {
 export class Link {
   /** The server's own address, without secrets. */
   server: string
+  /** What the readers of this link ask for together. */
+  readonly pulls = new Pulls()
   #up = true
+  readonly #name: string
+  #inboxes = 0
   #ended: StreamNodeError | undefined
   readonly #downHooks = new Set<() => void>()
   readonly #upHooks = new Set<() => void>()
-  readonly #deniedHooks = new Set<(subject: string) => void>()
+  readonly #deniedHooks = new Set<(subject: string) => boolean>()
 
   private constructor(
     readonly nc: NatsConnection,
@@ -36,6 +41,7 @@ export class Link {
     readonly dial: Dial,
   ) {
     this.server = nc.getServer()
+    this.#name = tools.chance.name().slice(0, 8)
   }
 
   /** How long a call may take, retries included, in ms. */
@@ -48,9 +54,9 @@ export class Link {
     return this.dial.domain === undefined ? '$JS.API' : `$JS.${this.dial.domain}.API`
   }
 
-  /** A subject for answers that nobody else listens to. */
+  /** A subject for answers that nobody else listens to. Short, since it goes with every record and every ack. */
   inbox(): string {
-    return `${this.dial.connect.inboxPrefix}.${this.tools.chance.name().slice(0, 10)}`
+    return `${this.dial.connect.inboxPrefix ?? '_INBOX'}.${this.#name}${(this.#inboxes++).toString(36)}`
   }
 
   /** Connects, or says why not: nothing there, wrong credentials, no JetStream, a server too old. */
@@ -103,9 +109,18 @@ export class Link {
     return () => this.#upHooks.delete(hook)
   }
 
-  /** Calls back when the server forbade a publish to a subject. */
-  onDenied(hook: (subject: string) => void): void {
+  /** Asks whose publish the server forbade, until one says that it was theirs; gives a function that stops it. */
+  onDenied(hook: (subject: string) => boolean): () => void {
     this.#deniedHooks.add(hook)
+    return () => this.#deniedHooks.delete(hook)
+  }
+
+  /** The error for what the server forbids, such as `publish "clicks.0"`. */
+  denied(what: string, forbidden: string, cause?: unknown): DefinitionError {
+    const mend = 'grant it to this user; docs/permissions.md lists what is needed'
+    return new DefinitionError('PERMISSION_DENIED', `could not ${what}: the server forbids ${forbidden}`, mend, {
+      cause,
+    })
   }
 
   /** Resolves when the link is up; rejects when it has ended, or is not up in time. Without a time it waits on. */
@@ -158,12 +173,7 @@ export class Link {
     if (!(error instanceof Error))
       return new UnavailableError('TIMED_OUT', `could not ${what}: ${messageOf(error)}`, '')
     const denied = permission(error)
-    if (denied !== undefined) {
-      const mend = `grant it to this user; docs/permissions.md lists what is needed`
-      return new DefinitionError('PERMISSION_DENIED', `could not ${what}: the server forbids ${denied}`, mend, {
-        cause: error,
-      })
-    }
+    if (denied !== undefined) return this.denied(what, denied, error)
     if (this.#ended !== undefined) return this.#ended
     switch (error.name) {
       case 'TimeoutError':
@@ -238,8 +248,9 @@ export class Link {
           break
         case 'error': {
           const subject = deniedPublish(status.error)
-          if (subject === undefined) this.tools.tell({ type: 'log.error', error: status.error })
-          else for (const hook of [...this.#deniedHooks]) hook(subject)
+          const answered = subject !== undefined && subject.startsWith(`${this.api}.`)
+          const taken = subject !== undefined && [...this.#deniedHooks].some(hook => hook(subject))
+          if (!answered && !taken) this.tools.tell({ type: 'log.error', error: this.ours('send', status.error) })
           break
         }
       }

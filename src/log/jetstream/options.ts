@@ -31,7 +31,7 @@ export interface JetStreamOptions {
   readonly context?: string
   /** The longest wait for a connection or an answer; default 5 seconds. */
   readonly timeout?: Duration
-  /** The first words of the subjects on which answers come; default `_INBOX.` and a random name. */
+  /** The first words of the subjects on which answers come; default `_INBOX`. What follows is drawn at random. */
   readonly inboxPrefix?: string
   /** The JetStream domain; default the server's own. */
   readonly domain?: string

@@ -9,8 +9,9 @@ import { type Cancel, pause } from '../../clock.js'
 import { IntegrityError, InvariantError, StreamNodeError, UnavailableError } from '../../errors.js'
 import type { Batch, BatchReader, Extent } from '../log.js'
 import { LogRecord, type Position } from '../record.js'
-import { parseDelivery } from './delivery.js'
+import { parseDelivery, type Delivery } from './delivery.js'
 import type { Link } from './link.js'
+import { Pulls } from './pulls.js'
 
 /** What is read, and from where. */
 export interface Reading {
@@ -34,8 +35,10 @@ export interface Reading {
   extent(): Promise<Extent>
   /** The position of the last record there is to read, asked of the leader; 0 when there is none. */
   lastToRead(): Promise<Position>
-  /** The position below which records of this partition were purged, 0 when none were. */
-  floor(): Promise<Position>
+  /** The position below which records of ours may be gone, when the stream begins at `first`; 0 when none are. */
+  floor(first: Position): Promise<Position>
+  /** True when all records of the stream are ours, so that their positions follow one another. */
+  readonly dense: boolean
 }
 
 /** How often the server says that it is there while it has nothing for us; two misses in a row and we look after it. */
@@ -53,6 +56,8 @@ interface Pull {
   records: number
   bytes: number
   untouched: boolean
+  /** For one record of any size. */
+  readonly large: boolean
 }
 
 /** A message as the client really gives it: its type leaves out the weight that the server counts against `max_bytes`. */
@@ -87,7 +92,10 @@ export class Reader implements BatchReader {
   #behind = 0
   #pulls: Pull[] = []
   #pullId = 0
-  #bytesAsked: number
+  /** The next record is larger than a share. */
+  #large = false
+  #leavePulls: (() => void) | undefined
+  readonly #askAgain = () => this.#ask()
   #heard = true
   #silent = 0
   #cancelLook: Cancel | undefined
@@ -97,7 +105,6 @@ export class Reader implements BatchReader {
     this.#link = link
     this.#reading = reading
     this.#received = reading.after
-    this.#bytesAsked = reading.bytesMax
   }
 
   [Symbol.asyncIterator](): this {
@@ -146,6 +153,7 @@ export class Reader implements BatchReader {
         if (this.#link.ended?.code === 'CLOSED' && !this.#reading.untilEnd) void this.return()
         else if (this.#link.ended !== undefined) this.#fail(this.#link.ended)
       }),
+      this.#link.onDenied(subject => this.#denied(subject)),
     )
     if (this.#link.ended === undefined) void this.#attach()
     else this.#fail(this.#link.ended)
@@ -165,6 +173,7 @@ export class Reader implements BatchReader {
         }
         break
       } catch (error) {
+        this.#detach()
         const ours = this.#link.ours(`read stream "${this.#reading.stream}"`, error)
         if (ours instanceof UnavailableError && this.#link.ended === undefined) {
           await pause(this.#link.tools.clock, 50 + 100 * this.#link.tools.chance.fraction())
@@ -181,6 +190,7 @@ export class Reader implements BatchReader {
     }
     this.#state = 'reading'
     this.#heard = true
+    this.#leavePulls = this.#link.pulls.join()
     if (this.#cancelLook === undefined) this.#lookLater()
     this.#ask()
   }
@@ -222,6 +232,11 @@ export class Reader implements BatchReader {
     }
     const made = await this.#link.call(`read stream "${stream}"`, jsm => jsm.consumers.add(stream, config))
     if (lastOfEach === true && this.#received === 0 && made.num_pending === 0) this.#advance(extent.last)
+    if (this.#until !== undefined && made.num_pending === 0) {
+      // What was to be the end has been deleted since.
+      await this.#check(await this.#reading.extent())
+      this.#finish(extent.last)
+    }
   }
 
   /** Refuses to go on when what we were to read next may be gone. */
@@ -236,7 +251,7 @@ export class Reader implements BatchReader {
       })
     }
     if (this.#received === 0 || lastOfEach === true) return
-    const floor = Math.max(extent.first, await this.#reading.floor())
+    const floor = await this.#reading.floor(extent.first)
     if (floor <= this.#received + 1) return
     const what = `records of stream "${stream}" between ${this.#received} and ${floor} were deleted before they were read`
     throw new IntegrityError(
@@ -252,7 +267,10 @@ export class Reader implements BatchReader {
   #detach(): void {
     this.#subscription?.unsubscribe()
     this.#subscription = undefined
-    this.#pulls = []
+    this.#leavePulls?.()
+    this.#leavePulls = undefined
+    this.#link.pulls.leave(this.#askAgain)
+    for (const pull of this.#pulls.splice(0)) this.#over(pull)
     const consumer = this.#consumer
     this.#consumer = ''
     if (consumer === '' || !this.#link.up) return
@@ -263,7 +281,7 @@ export class Reader implements BatchReader {
   /** Sends pulls while there is room for what they may bring: one batch in hand, one on the way. */
   #ask(): void {
     if (this.#state !== 'reading' || !this.#link.up) return
-    const { stream, recordsMax, bytesMax } = this.#reading
+    const { recordsMax, bytesMax } = this.#reading
     let records = this.#buffered
     let bytes = this.#bufferedBytes
     for (const pull of this.#pulls) {
@@ -271,14 +289,31 @@ export class Reader implements BatchReader {
       bytes += Math.min(pull.bytes, bytesMax)
     }
     while (this.#pulls.length < 2 && records <= recordsMax && bytes <= bytesMax) {
-      const pull = { id: ++this.#pullId, records: recordsMax, bytes: this.#bytesAsked, untouched: true }
+      const pull = this.#nextPull()
+      if (pull === undefined) return
       this.#pulls.push(pull)
       const request = `{"batch":${pull.records},"max_bytes":${pull.bytes},"expires":${EXPIRES_MS * NS_PER_MS},"idle_heartbeat":${HEARTBEAT_MS * NS_PER_MS}}`
       const reply = `${this.#inbox}.${pull.id}`
-      this.#link.nc.publish(`${this.#link.api}.CONSUMER.MSG.NEXT.${stream}.${this.#consumer}`, request, { reply })
-      records += recordsMax
-      bytes += bytesMax
+      this.#link.nc.publish(this.#pullSubject(), request, { reply })
+      records += pull.records
+      bytes += Math.min(pull.bytes, bytesMax)
+      if (pull.large) return
     }
+  }
+
+  #pullSubject(): string {
+    return `${this.#link.api}.CONSUMER.MSG.NEXT.${this.#reading.stream}.${this.#consumer}`
+  }
+
+  #nextPull(): Pull | undefined {
+    const { pulls, payloadMax } = this.#link
+    const { recordsMax, bytesMax } = this.#reading
+    const id = ++this.#pullId
+    if (!this.#large) {
+      return { id, records: recordsMax, bytes: Math.min(bytesMax, pulls.share()), untouched: true, large: false }
+    }
+    if (!pulls.takeLarge(payloadMax, this.#askAgain)) return undefined
+    return { id, records: 1, bytes: Pulls.bytesOfLargest(payloadMax), untouched: true, large: true }
   }
 
   /** One message: a record of the oldest pull, or what the server says about a pull. The hot path. */
@@ -293,8 +328,7 @@ export class Reader implements BatchReader {
     if (delivery.consumerSequence !== this.#nextInSequence) {
       return void this.#attach(`record ${this.#nextInSequence} of the consumer did not arrive`)
     }
-    // Each delivery leaves one record fewer to come, and new ones only add: when more are gone, some were deleted.
-    if (delivery.behind < this.#behind - 1 && this.#reading.lastOfEach !== true) {
+    if (this.#nextInSequence > 1 && this.#skipped(delivery)) {
       return void this.#attach('records to come were deleted')
     }
     this.#behind = delivery.behind
@@ -307,7 +341,9 @@ export class Reader implements BatchReader {
       pull.bytes -= weight
       if (pull.records <= 0 || pull.bytes <= 0) {
         this.#pulls.shift()
-        this.#bytesAsked = this.#reading.bytesMax
+        // Where there was one large record there may be more.
+        if (pull.large) this.#large = weight > this.#link.pulls.share()
+        this.#over(pull)
         this.#ask()
       }
     }
@@ -348,19 +384,32 @@ export class Reader implements BatchReader {
       if (delivered >= this.#nextInSequence)
         void this.#attach(`record ${this.#nextInSequence} of the consumer did not arrive`)
     } else if (code === 404 || code === 408) {
-      this.#over(at)
+      this.#endPull(at)
     } else if (code === 409 && /maxbytes/i.test(message.headers?.description ?? '')) {
       // One record must always fit: a pull that brought nothing for want of bytes is asked again for one of any size.
-      if (pull?.untouched === true) this.#bytesAsked = Math.max(this.#bytesAsked * 4, this.#link.payloadMax * 2)
-      this.#over(at)
+      if (pull?.untouched === true) this.#large = true
+      this.#endPull(at)
     } else if (pull !== undefined) {
       void this.#attach(`the server ended a pull: ${code} ${message.headers?.description ?? ''}`.trimEnd())
     }
   }
 
-  #over(at: number): void {
-    if (at >= 0) this.#pulls.splice(at, 1)
+  #endPull(at: number): void {
+    for (const pull of at < 0 ? [] : this.#pulls.splice(at, 1)) this.#over(pull)
     this.#ask()
+  }
+
+  #over(pull: Pull): void {
+    if (pull.large) this.#link.pulls.giveLarge()
+  }
+
+  /**
+   * True when records may have been deleted between the last one and this: the positions of a dense stream leave no
+   * gap, and each delivery leaves one record fewer to come, while new ones only add.
+   */
+  #skipped({ position, behind }: Delivery): boolean {
+    if (this.#reading.lastOfEach === true) return false
+    return behind < this.#behind - 1 || (this.#reading.dense && position !== this.#received + 1)
   }
 
   /** Nothing of ours stands up to this position but what has come in. */
@@ -369,6 +418,13 @@ export class Reader implements BatchReader {
     this.#received = position
     this.#ready.push({ records: [], bytes: 0, position, behind: 0 })
     this.#wakeUp()
+  }
+
+  #denied(subject: string): boolean {
+    const { stream } = this.#reading
+    if (subject !== this.#pullSubject()) return false
+    this.#fail(this.#link.denied(`read stream "${stream}"`, `publish "${subject}"`))
+    return true
   }
 
   #finish(position: Position): void {
@@ -395,7 +451,8 @@ export class Reader implements BatchReader {
       if (this.#state !== 'reading' || !this.#link.up || this.#pulls.length === 0) return
       if (!this.#heard) return void this.#attach('the server was silent')
       this.#heard = false
-      if (++this.#silent > 1 && this.#behind > 0) return void this.#attach('records to come did not come')
+      const awaited = this.#behind > 0 || this.#until !== undefined
+      if (++this.#silent > 1 && awaited) return void this.#attach('records to come did not come')
       if (this.#silent % QUIET_HEARTBEATS === 0) void this.#goOnQuietly()
     })
   }

@@ -16,7 +16,7 @@ const NEVER = 2 ** 53 - 1
 export async function checkServer(link: Link, writer: Writer): Promise<void> {
   const target = { name: `KV_${NOTES_BUCKET}`, acked: 0 }
   const send = (headers: Record<string, string> | undefined, id: string | undefined) =>
-    writer.send(target, PROBE, encodeHeaders(headers, id), Buffer.from(link.tools.chance.name()))
+    writer.append(target, PROBE, encodeHeaders(headers, id), Buffer.from(link.tools.chance.name()))
   const expected = await send({ 'Nats-Expected-Last-Subject-Sequence': `${NEVER}` }, undefined)
   if (expected.ending === 'stored') throw unsafe(link, 'stored a write that expected another position')
   const id = `probe/${link.tools.chance.name()}`

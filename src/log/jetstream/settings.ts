@@ -71,7 +71,7 @@ export async function connectionOptions(
       authenticator: authenticatorOf(credentials),
       ...tls.part,
       timeout: timeoutMs,
-      inboxPrefix: inboxPrefix(options.inboxPrefix ?? `_INBOX.${chance.name()}`),
+      inboxPrefix: inboxPrefix(options.inboxPrefix ?? '_INBOX'),
       // The client's own defaults take four minutes to see a dead link, and give up 20 s after.
       pingInterval: 1000,
       maxPingOut: 2,

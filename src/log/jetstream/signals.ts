@@ -68,15 +68,18 @@ export class JetStreamSignals implements Signals {
   async #listen(subject: string, queue: string | undefined, callback: (message: Msg) => void): Promise<Listening> {
     if (this.#link.ended !== undefined) throw this.#link.ended
     const options = queue === undefined ? {} : { queue }
+    let denied: Error | undefined
     const subscription = this.#link.nc.subscribe(subject, {
       ...options,
       callback: (error, message) => {
         // What a callback throws would end the client's reading of everything.
         if (error === null) attempt(() => callback(message), this.#link)
+        else denied = error
       },
     })
     // While the link is down the client subscribes as soon as it is back, before anything else.
     if (this.#link.up) await this.#link.nc.flush().catch(() => {})
+    if (denied !== undefined) throw this.#link.ours(`listen to "${subject}"`, denied)
     return { close: () => subscription.unsubscribe() }
   }
 }
@@ -88,8 +91,9 @@ async function answer(
   try {
     message.respond(await handler(message.data, message.subject))
   } catch (error) {
-    const head = encodeHeaders({ [FAILED]: encodeURIComponent(messageOf(error)) || '%20' })
-    message.respond(new Uint8Array(0), { headers: new Head(head) as never })
+    const headers = new Head()
+    headers.bytes = encodeHeaders({ [FAILED]: encodeURIComponent(messageOf(error)) || '%20' })
+    message.respond(new Uint8Array(0), { headers: headers as never })
   }
 }
 

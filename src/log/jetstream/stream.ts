@@ -3,7 +3,7 @@ import type { JetStreamManager, StreamInfo } from '@nats-io/jetstream'
 import { AckPolicy, DeliverPolicy } from '@nats-io/jetstream'
 import { DefinitionError, FencedError, InvariantError, UnavailableError } from '../../errors.js'
 import { appendFault } from '../fault.js'
-import type { Append, BatchReader, Ending, Extent, LogStream, ReadOptions, StreamSpec } from '../log.js'
+import type { Append, BatchReader, Ending, Extent, LogStream, ReadOptions, Refused, StreamSpec } from '../log.js'
 import { encodeHeaders, LogRecord, type Position } from '../record.js'
 import type { Floors } from './floors.js'
 import type { Link } from './link.js'
@@ -42,17 +42,25 @@ export class JetStreamStream implements LogStream {
   }
 
   append(record: Append): Promise<Ending> {
-    if (this.spec.source !== undefined) return Promise.resolve(this.#readOnly())
-    const fault = appendFault(record, this.spec.partitions)
-    if (fault !== undefined) return Promise.resolve({ ending: 'refused', why: 'denied', error: fault })
+    return new Promise(ended => this.send(record, ended))
+  }
+
+  send(record: Append, ended: (ending: Ending) => void): void {
+    const refusal = this.#refusal(record)
+    if (refusal !== undefined) {
+      queueMicrotask(() => ended(refusal))
+      return
+    }
     const { partition, payload, id, headers, expect } = record
     const subject = this.#subject(partition)
     if (id === undefined || expect === undefined) {
-      return this.#writer.send(this.#target, subject, encodeHeaders(headers, id), payload)
+      this.#writer.send(this.#target, subject, encodeHeaders(headers, id), payload, ended)
+      return
     }
     const fenced = { ...headers, 'Nats-Expected-Last-Subject-Sequence': `${expect}` }
-    const sent = this.#writer.send(this.#target, subject, encodeHeaders(fenced, id), payload)
-    return sent.then(ending => this.#settled(ending, partition, id, expect))
+    this.#writer.send(this.#target, subject, encodeHeaders(fenced, id), payload, ending => {
+      void this.#settled(ending, partition, id, expect).then(ended)
+    })
   }
 
   room(): Promise<void> | undefined {
@@ -77,7 +85,8 @@ export class JetStreamStream implements LogStream {
       bytesMax: options.bytesMax ?? BYTES_MAX,
       extent: () => this.extent(),
       lastToRead: () => this.#lastToRead(single),
-      floor: () => this.#floors.get(this.#name, this.incarnation, single),
+      floor: first => this.#floor(single, first),
+      dense: this.spec.partitions === 1 && this.spec.source === undefined,
     })
   }
 
@@ -121,6 +130,19 @@ export class JetStreamStream implements LogStream {
   async #lastToRead(partition: number | undefined): Promise<Position> {
     const subject = partition === undefined ? `${this.#name}.*` : this.#subject(partition)
     return (await lastOf(this.#link, this.#name, subject))?.seq ?? 0
+  }
+
+  /**
+   * Up to where records of a partition may be gone. What retention dropped shows in where the stream begins; but where
+   * nothing bounds the stream, only purges move its beginning, and they are noted for each partition.
+   */
+  async #floor(partition: number | undefined, first: Position): Promise<Position> {
+    const [own, any] = await Promise.all([
+      this.#floors.get(this.#name, this.incarnation, partition),
+      this.#floors.get(this.#name, this.incarnation, undefined),
+    ])
+    const bounded = Object.keys(this.spec.retention).length > 0 || this.spec.source !== undefined
+    return !bounded && first <= any ? own : Math.max(own, first)
   }
 
   /**
@@ -200,6 +222,12 @@ export class JetStreamStream implements LogStream {
   #onlySubject(partition: number): { subject?: string } {
     const subject = this.#subject(partition)
     return /[*>]/.test(subject) ? {} : { subject }
+  }
+
+  #refusal(record: Append): Refused | undefined {
+    if (this.spec.source !== undefined) return this.#readOnly()
+    const fault = appendFault(record, this.spec.partitions)
+    return fault && { ending: 'refused', why: 'denied', error: fault }
   }
 
   #readOnly() {

@@ -14,6 +14,8 @@ const WINDOW_RECORDS = 4096
 const WINDOW_BYTES = 16 * 1024 * 1024
 /** How long to hold back after the server said that nobody takes the stream's records just now. */
 const HOLD_MS = 25
+/** How many looks for overdue acks go into the time that an ack may take. */
+const SWEEPS = 4
 
 /** What the writer must know of the stream it writes to. One per stream; it keeps the highest position seen. */
 export interface Target {
@@ -28,10 +30,11 @@ interface Flight {
   readonly target: Target
   readonly subject: string
   readonly bytes: number
-  readonly sentAt: number
+  /** The sweep that was next when it was sent. */
+  readonly sweep: number
   /** What `target.acked` was at the send: a fresh record must stand above it. */
   readonly floor: Position
-  readonly end: (ending: Ending) => void
+  readonly ended: (ending: Ending) => void
 }
 
 export class Writer {
@@ -46,41 +49,42 @@ export class Writer {
   #holdUntil = 0
   #waiting: { promise: Promise<void>; resolve: () => void; reject: (error: Error) => void } | undefined
   #cancelSweep: Cancel | undefined
+  #sweep = 0
+  /** What the client is given with each publish; it looks at them at once and keeps neither. */
+  readonly #plain: { reply: string } = { reply: '' }
+  readonly #headed: { reply: string; headers: never }
+  readonly #head = new Head()
 
   constructor(link: Link) {
     this.#link = link
     this.#inbox = `${link.inbox()}.`
-    link.nc.subscribe(`${this.#inbox}*`, { callback: (_, message) => this.#acked(message) })
+    this.#headed = { reply: '', headers: this.#head as never }
+    link.nc.subscribe(`${this.#inbox}*`, { callback: (error, message) => error ?? this.#acked(message) })
     link.onDown(() => this.#landAll())
     link.onUp(() => this.#makeRoom())
     link.onDenied(subject => this.#denied(subject))
   }
 
-  /** Sends now and tells how it ends. The place in the log is decided by the order of calls. */
-  send(target: Target, subject: string, head: Uint8Array, payload: Uint8Array): Promise<Ending> {
-    if (!this.#link.up) return Promise.resolve(refuse('unavailable', this.#link.disconnected()))
+  /** `send`, with a promise for the ending. */
+  append(target: Target, subject: string, head: Uint8Array, payload: Uint8Array): Promise<Ending> {
+    return new Promise(ended => this.send(target, subject, head, payload, ended))
+  }
+
+  /** Sends now and tells later, by a call, how it ended. The place in the log is decided by the order of calls. */
+  send(target: Target, subject: string, head: Uint8Array, payload: Uint8Array, ended: Flight['ended']): void {
     const ticket = this.#ticket
-    if (this.#window[ticket % WINDOW_RECORDS] !== undefined) return Promise.resolve(noRoom(this.#link.server))
-    return new Promise(end => {
-      const bytes = head.length + payload.length
-      const sentAt = this.#link.tools.clock.elapsed()
-      const flight: Flight = { ticket, target, subject, bytes, sentAt, floor: target.acked, end }
-      const reply = `${this.#inbox}${ticket}`
-      try {
-        this.#link.nc.publish(
-          subject,
-          payload,
-          head.length === 0 ? { reply } : { reply, headers: new Head(head) as never },
-        )
-      } catch (error) {
-        return end(refused(this.#link, subject, error))
-      }
-      this.#window[ticket % WINDOW_RECORDS] = flight
-      this.#ticket = ticket + 1
-      this.#flying++
-      this.#bytes += bytes
-      if (this.#cancelSweep === undefined) this.#sweepLater()
-    })
+    const refusal = this.#refusal(ticket) ?? this.#publish(ticket, subject, head, payload)
+    if (refusal !== undefined) {
+      queueMicrotask(() => ended(refusal))
+      return
+    }
+    const bytes = head.length + payload.length
+    const flight: Flight = { ticket, target, subject, bytes, sweep: this.#sweep, floor: target.acked, ended }
+    this.#window[ticket % WINDOW_RECORDS] = flight
+    this.#ticket = ticket + 1
+    this.#flying++
+    this.#bytes += bytes
+    if (this.#cancelSweep === undefined) this.#sweepLater()
   }
 
   /** Undefined when `send` takes another record, else a promise for when it may. */
@@ -97,6 +101,23 @@ export class Writer {
       if (hold > 0) this.#link.tools.clock.after(hold, () => this.#makeRoom())
     }
     return this.#waiting.promise
+  }
+
+  #refusal(ticket: number): Refused | undefined {
+    if (!this.#link.up) return refuse('unavailable', this.#link.disconnected())
+    return this.#window[ticket % WINDOW_RECORDS] === undefined ? undefined : noRoom(this.#link.server)
+  }
+
+  #publish(ticket: number, subject: string, head: Uint8Array, payload: Uint8Array): Refused | undefined {
+    const options = head.length === 0 ? this.#plain : this.#headed
+    options.reply = `${this.#inbox}${ticket}`
+    this.#head.bytes = head
+    try {
+      this.#link.nc.publish(subject, payload, options)
+      return undefined
+    } catch (error) {
+      return refused(this.#link, subject, head.length + payload.length, error)
+    }
   }
 
   /** Half the window must be free before a full one takes more, so that a waiter wakes to a good many. */
@@ -157,7 +178,7 @@ export class Writer {
     this.#flying--
     this.#bytes -= flight.bytes
     while (this.#oldest < this.#ticket && this.#window[this.#oldest % WINDOW_RECORDS] === undefined) this.#oldest++
-    flight.end(ending)
+    flight.ended(ending)
     if (this.#waiting !== undefined) this.#makeRoom()
   }
 
@@ -174,21 +195,22 @@ export class Writer {
     this.#makeRoom()
   }
 
-  #denied(subject: string): void {
-    const mend = 'grant it to this user; docs/permissions.md lists what is needed'
-    for (const flight of this.#under(flight => flight.subject === subject)) {
-      const error = new DefinitionError('PERMISSION_DENIED', `the server forbids publish to "${subject}"`, mend)
+  #denied(subject: string): boolean {
+    const denied = this.#under(flight => flight.subject === subject)
+    for (const flight of denied) {
+      const error = this.#link.denied(`write to stream "${flight.target.name}"`, `publish "${subject}"`)
       this.#land(flight, { ending: 'refused', why: 'denied', error })
     }
+    return denied.length > 0
   }
 
   /** Looks now and then for appends whose ack is overdue: one timer for all, and none while nothing flies. */
   #sweepLater(): void {
     const { clock } = this.#link.tools
-    this.#cancelSweep = clock.after(this.#link.timeoutMs / 4, () => {
+    this.#cancelSweep = clock.after(this.#link.timeoutMs / SWEEPS, () => {
       this.#cancelSweep = undefined
-      const overdue = clock.elapsed() - this.#link.timeoutMs
-      for (const flight of this.#under(flight => flight.sentAt <= overdue)) {
+      this.#sweep++
+      for (const flight of this.#under(flight => flight.sweep < this.#sweep - SWEEPS)) {
         const what = `no answer to an append to stream "${flight.target.name}" in ${this.#link.timeoutMs} ms`
         const error = new UnavailableError('TIMED_OUT', what, 'send the same id and bytes again, or read the tail')
         this.#land(flight, { ending: 'unknown', error })
@@ -210,12 +232,9 @@ export class Writer {
 
 /** A header block that is bytes already. Of the headers it is given to publish, the client asks only for these. */
 export class Head {
-  readonly #bytes: Uint8Array
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes
-  }
+  bytes: Uint8Array = new Uint8Array(0)
   encode(): Uint8Array {
-    return this.#bytes
+    return this.bytes
   }
 }
 
@@ -278,12 +297,18 @@ function refusedBy({ target }: Flight, error: ApiError): Ending {
   )
 }
 
-function refused(link: Link, subject: string, error: unknown): Refused {
+function refused(link: Link, subject: string, bytes: number, error: unknown): Refused {
   const ours = link.ours(`publish to "${subject}"`, error)
   if (ours instanceof UnavailableError) return refuse('unavailable', ours)
   if (ours instanceof DefinitionError) return refuse('denied', ours)
-  const what = `the client refused a record for "${subject}": ${ours.message}`
-  return refuse('denied', new DefinitionError('RECORD_TOO_LARGE', what, 'make it smaller', { cause: error }))
+  const what =
+    bytes > link.payloadMax
+      ? `a record of ${bytes} bytes for "${subject}" is above the server's limit of ${link.payloadMax}`
+      : `the client refused a record for "${subject}": ${ours.message}`
+  return refuse(
+    'denied',
+    new DefinitionError('RECORD_TOO_LARGE', what, 'make it smaller, or raise max_payload', { cause: error }),
+  )
 }
 
 function nobodyTakes(stream: string): Refused {
