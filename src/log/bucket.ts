@@ -9,7 +9,8 @@ import type { Position } from './record.js'
 export interface BucketSpec {
   /** As for a stream: letters, digits, `-` and `_`. */
   readonly name: string
-  readonly replicas: number
+  /** Absent: as many as the bucket has; one that is made has 1. */
+  readonly replicas?: number
   /** Entries older than this vanish, without a word to watchers. Absent: they stay. */
   readonly ageMs?: number
 }

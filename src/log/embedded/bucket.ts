@@ -26,6 +26,8 @@ const PREFIX = 17
 // A watcher in this or another process looks every few milliseconds; one that slept longer than this begins anew.
 const TRACE_MS = 3_600_000
 const SWEEP = 4
+/** There is one folder. */
+const COPIES = 1
 
 /** Opens a bucket and makes it when it is not there; `STREAM_DIFFERS` when it is there with other settings. */
 export async function openBucket(ground: Ground, spec: BucketSpec): Promise<Bucket> {
@@ -37,7 +39,7 @@ export async function openBucket(ground: Ground, spec: BucketSpec): Promise<Buck
   const found = store.catalog.get(name) as Listed | undefined
   const listed = found ?? (await store.write(() => make(ground, name, spec)))
   const difference =
-    differs('ageMs', spec.ageMs, listed.spec.ageMs) ?? differs('replicas', spec.replicas, listed.spec.replicas)
+    differs('ageMs', spec.ageMs, listed.spec.ageMs) ?? differs('replicas', spec.replicas ?? COPIES, COPIES)
   if (difference !== undefined) {
     const what = `bucket "${spec.name}" is there with other settings: ${difference}`
     const facts = { bucket: spec.name, asked: spec, actual: listed.spec }
@@ -50,7 +52,7 @@ function make(ground: Ground, name: string, spec: BucketSpec): Listed {
   const { catalog, tails } = ground.store
   const there = catalog.get(name) as Listed | undefined
   if (there !== undefined) return there
-  if (spec.replicas !== 1) {
+  if ((spec.replicas ?? COPIES) !== COPIES) {
     throw badOption(`the replicas of bucket "${spec.name}"`, '1 on the embedded log', spec.replicas)
   }
   const listed = { id: nextId(ground), spec }

@@ -21,17 +21,17 @@ const WRITER = 'Sn-Writer'
 /** How often a write is tried that lost to a tombstone before it is told that it lost. */
 const TOMBSTONE_TRIES = 5
 
-/** Opens a bucket. Without `make`, gives undefined when it is not there, and takes it as it stands when it is. */
+/** Opens a bucket; one that is not there is made, or given as undefined when none is to be made. */
 export async function openBucket(
   link: Link,
   writer: Writer,
   spec: BucketSpec,
-  make: 'verify' | 'as it stands' | 'never' = 'verify',
+  make = true,
 ): Promise<Bucket | undefined> {
   const name = `KV_${spec.name}`
-  const info = (await find(link, name)) ?? (make === 'never' ? undefined : await create(link, name, spec))
+  const info = (await find(link, name)) ?? (make ? await create(link, name, spec) : undefined)
   if (info === undefined) return undefined
-  if (make === 'verify') verify(spec, info)
+  verify(spec, info)
   return new JetStreamBucket(link, writer, spec.name, info.created)
 }
 
@@ -233,7 +233,7 @@ async function create(link: Link, name: string, spec: BucketSpec): Promise<Strea
     storage: StorageType.File,
     discard: DiscardPolicy.New,
     max_msgs_per_subject: 1,
-    num_replicas: spec.replicas,
+    num_replicas: spec.replicas ?? 1,
     max_age: ageMs * NS_PER_MS,
     duplicate_window: (ageMs === 0 ? WINDOW_MS : Math.min(ageMs, WINDOW_MS)) * NS_PER_MS,
     allow_rollup_hdrs: true,
@@ -261,7 +261,7 @@ async function create(link: Link, name: string, spec: BucketSpec): Promise<Strea
 function verify(spec: BucketSpec, { config }: StreamInfo): void {
   const ageMs = config.max_age / NS_PER_MS
   const differences: string[] = []
-  if (config.num_replicas !== spec.replicas) {
+  if (spec.replicas !== undefined && config.num_replicas !== spec.replicas) {
     differences.push(`replicas ${config.num_replicas} where ${spec.replicas} is asked for`)
   }
   if (ageMs !== (spec.ageMs ?? 0)) {

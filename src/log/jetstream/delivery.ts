@@ -19,40 +19,46 @@ export interface Delivery {
 const DOT = '.'.charCodeAt(0)
 const ZERO = '0'.charCodeAt(0)
 /** Words before the numbers: `$JS`, `ACK`, stream, consumer; and with domain and account. */
-const OLD_FORM_WORDS = 9
 const OLD_FORM_NAMES = 4
 const NEW_FORM_NAMES = 6
+const NEW_FORM_WORDS = 11
 const NS_DIGITS_BELOW_MS = 6
 
-/** Reads the numbers in one pass, without taking the text apart. */
+/** Reads the numbers in one pass, without taking the text apart. Throws for a reply that is no delivery. */
 export function parseDelivery(reply: string): Delivery {
-  let names = OLD_FORM_NAMES
-  let at = skipWords(reply, 0, names + 1)
+  let at = 0
+  for (let word = 0; word < OLD_FORM_NAMES + 1; word++) at = nextWord(reply, at)
   const position = number(reply, at)
-  at = reply.indexOf('.', at) + 1
+  at = nextWord(reply, at)
   const consumerSequence = number(reply, at)
-  at = reply.indexOf('.', at) + 1
-  const timeAt = at
-  at = reply.indexOf('.', at) + 1
-  if (at > 0 && reply.indexOf('.', at) < 0) {
-    const time = number(reply, timeAt, at - 1 - NS_DIGITS_BELOW_MS)
-    return { position, consumerSequence, time, behind: number(reply, at) }
-  }
-  names = NEW_FORM_NAMES
+  const timeAt = nextWord(reply, at)
+  at = nextWord(reply, timeAt)
+  if (reply.indexOf('.', at) >= 0) return parseNewForm(reply)
+  const time = number(reply, timeAt, at - 1 - NS_DIGITS_BELOW_MS)
+  return { position, consumerSequence, time, behind: number(reply, at) }
+}
+
+function parseNewForm(reply: string): Delivery {
   const words = reply.split('.')
-  if (words.length < OLD_FORM_WORDS + 2) throw new InvariantError(`a record came with the unknown reply "${reply}"`)
+  if (words.length < NEW_FORM_WORDS) throw unknown(reply)
+  const [, position, consumerSequence, time, behind] = words.slice(NEW_FORM_NAMES)
   return {
-    position: Number(words[names + 1]),
-    consumerSequence: Number(words[names + 2]),
-    time: Number((words[names + 3] as string).slice(0, -NS_DIGITS_BELOW_MS)),
-    behind: Number(words[names + 4]),
+    position: Number(position),
+    consumerSequence: Number(consumerSequence),
+    time: Number(time?.slice(0, -NS_DIGITS_BELOW_MS)),
+    behind: Number(behind),
   }
 }
 
-function skipWords(text: string, from: number, count: number): number {
-  let at = from
-  for (let i = 0; i < count; i++) at = text.indexOf('.', at) + 1
-  return at
+/** Where the next word begins. */
+function nextWord(reply: string, from: number): number {
+  const dot = reply.indexOf('.', from)
+  if (dot < 0) throw unknown(reply)
+  return dot + 1
+}
+
+function unknown(reply: string): InvariantError {
+  return new InvariantError(`a record came with the unknown reply "${reply}"`)
 }
 
 /** The number that begins here, up to a dot or `end`. */

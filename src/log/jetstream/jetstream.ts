@@ -35,7 +35,7 @@ class Notes {
   readonly #link: Link
   readonly #writer: Writer
   #bucket: Bucket | undefined
-  #checked: Promise<void> | undefined
+  #checked: Promise<boolean> | undefined
 
   constructor(link: Link, writer: Writer) {
     this.#link = link
@@ -44,14 +44,13 @@ class Notes {
 
   async open(make: boolean): Promise<Bucket | undefined> {
     if (this.#bucket !== undefined) return this.#bucket
-    const spec = { name: NOTES_BUCKET, replicas: 1 }
-    this.#bucket = await openBucket(this.#link, this.#writer, spec, make ? 'as it stands' : 'never')
+    this.#bucket = await openBucket(this.#link, this.#writer, { name: NOTES_BUCKET }, make)
     if (this.#bucket !== undefined) await this.checked()
     return this.#bucket
   }
 
-  checked(): Promise<void> {
+  async checked(): Promise<void> {
     this.#checked ??= checkServer(this.#link, this.#writer)
-    return this.#checked
+    if (!(await this.#checked)) this.#checked = undefined
   }
 }

@@ -212,7 +212,8 @@ export class Reader implements BatchReader {
     this.#inbox = this.#link.inbox()
     this.#nextInSequence = 1
     this.#behind = 0
-    this.#subscription = this.#link.nc.subscribe(`${this.#inbox}.*`, { callback: (_, message) => this.#take(message) })
+    const callback = (error: Error | null, message: Msg) => void (error ?? this.#take(message))
+    this.#subscription = this.#link.nc.subscribe(`${this.#inbox}.*`, { callback })
     const start: Partial<ConsumerConfig> =
       lastOfEach === true && this.#received === 0
         ? { deliver_policy: DeliverPolicy.LastPerSubject }

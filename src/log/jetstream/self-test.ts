@@ -12,8 +12,8 @@ const PROBE = `$KV.${NOTES_BUCKET}.probe`
 /** A position that no stream reaches. */
 const NEVER = 2 ** 53 - 1
 
-/** Rejects with `UNSAFE_SERVER` when the server stores what it must refuse. Resolves when it cannot be asked just now. */
-export async function checkServer(link: Link, writer: Writer): Promise<void> {
+/** Rejects with `UNSAFE_SERVER` when the server stores what it must refuse; false when it cannot be asked just now. */
+export async function checkServer(link: Link, writer: Writer): Promise<boolean> {
   const target = { name: `KV_${NOTES_BUCKET}`, acked: 0 }
   const send = (headers: Record<string, string> | undefined, id: string | undefined) =>
     writer.append(target, PROBE, encodeHeaders(headers, id), Buffer.from(link.tools.chance.name()))
@@ -24,6 +24,7 @@ export async function checkServer(link: Link, writer: Writer): Promise<void> {
   if (first.ending === 'stored' && second.ending === 'stored' && !second.repeat) {
     throw unsafe(link, 'stored a write twice under one id')
   }
+  return expected.ending === 'refused' && expected.why !== 'unavailable'
 }
 
 function unsafe(link: Link, what: string): DefinitionError {

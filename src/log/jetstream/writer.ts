@@ -59,7 +59,8 @@ export class Writer {
     this.#link = link
     this.#inbox = `${link.inbox()}.`
     this.#headed = { reply: '', headers: this.#head as never }
-    link.nc.subscribe(`${this.#inbox}*`, { callback: (error, message) => error ?? this.#acked(message) })
+    const callback = (error: Error | null, message: Msg) => void (error ?? this.#acked(message))
+    link.nc.subscribe(`${this.#inbox}*`, { callback })
     link.onDown(() => this.#landAll())
     link.onUp(() => this.#makeRoom())
     link.onDenied(subject => this.#denied(subject))
