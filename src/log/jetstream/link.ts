@@ -2,7 +2,7 @@
  * One connection to NATS and what everybody on it must know: is it up, when did it go down, and what an error of the
  * client means in our words. Nothing is published while it is down, since the client would forget it.
  */
-import { connect, type NatsConnection } from '@nats-io/transport-node'
+import { connect, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node'
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream'
 import type { Socket } from 'node:net'
 import { type Chance, type Clock, pause } from '../../clock.js'
@@ -19,6 +19,12 @@ export interface Tools {
   readonly tell: Tell
   /** Where the `nats` command's names are looked up; absent: nowhere. */
   readonly env?: Environment
+}
+
+interface Hearing {
+  readonly failed?: (error: Error) => void
+  /** Of all who listen in one queue, each message reaches one. */
+  readonly queue?: string | undefined
 }
 
 export class Link {
@@ -139,6 +145,29 @@ export class Link {
       const stops: (() => void)[] = [this.onUp(settle), this.onDown(down)]
       if (timeoutMs !== undefined) stops.push(this.tools.clock.after(timeoutMs, settle))
     })
+  }
+
+  /**
+   * Hears what comes to a subject. When the server forbids it, or `take` throws, `failed` is called, else the event is
+   * told: in the client's own hands a throw would end the reading of everything.
+   */
+  listen(
+    subject: string,
+    take: (message: Msg) => void,
+    { failed = error => this.tools.tell({ type: 'log.error', error }), queue }: Hearing = {},
+  ): Subscription {
+    const callback = (error: Error | null, message: Msg) => {
+      if (error !== null) {
+        failed(error)
+        return
+      }
+      try {
+        take(message)
+      } catch (thrown) {
+        failed(thrown instanceof Error ? thrown : new Error(messageOf(thrown)))
+      }
+    }
+    return this.nc.subscribe(subject, queue === undefined ? { callback } : { callback, queue })
   }
 
   /**

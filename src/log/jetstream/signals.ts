@@ -67,14 +67,12 @@ export class JetStreamSignals implements Signals {
 
   async #listen(subject: string, queue: string | undefined, callback: (message: Msg) => void): Promise<Listening> {
     if (this.#link.ended !== undefined) throw this.#link.ended
-    const options = queue === undefined ? {} : { queue }
     let denied: Error | undefined
-    const subscription = this.#link.nc.subscribe(subject, {
-      ...options,
-      callback: (error, message) => {
-        // What a callback throws would end the client's reading of everything.
-        if (error === null) attempt(() => callback(message), this.#link)
-        else denied = error
+    const subscription = this.#link.listen(subject, callback, {
+      queue,
+      failed: error => {
+        denied ??= error
+        this.#link.tools.tell({ type: 'log.error', error })
       },
     })
     // While the link is down the client subscribes as soon as it is back, before anything else.
@@ -94,13 +92,5 @@ async function answer(
     const headers = new Head()
     headers.bytes = encodeHeaders({ [FAILED]: encodeURIComponent(messageOf(error)) || '%20' })
     message.respond(new Uint8Array(0), { headers: headers as never })
-  }
-}
-
-function attempt(call: () => void, { tools }: Link): void {
-  try {
-    call()
-  } catch (error) {
-    tools.tell({ type: 'log.error', error: error instanceof Error ? error : new Error(messageOf(error)) })
   }
 }

@@ -59,8 +59,7 @@ export class Writer {
     this.#link = link
     this.#inbox = `${link.inbox()}.`
     this.#headed = { reply: '', headers: this.#head as never }
-    const callback = (error: Error | null, message: Msg) => void (error ?? this.#acked(message))
-    link.nc.subscribe(`${this.#inbox}*`, { callback })
+    link.listen(`${this.#inbox}*`, message => this.#acked(message))
     link.onDown(() => this.#landAll())
     link.onUp(() => this.#makeRoom())
     link.onDenied(subject => this.#denied(subject))
