@@ -10,7 +10,7 @@ import { DefinitionError, messageOf, StreamNodeError, UnavailableError } from '.
 import type { Tell } from '../../telemetry/events.js'
 import { Pulls } from './pulls.js'
 import type { Environment } from './context.js'
-import { connectError, connectionOptions, type Dial, type JetStreamOptions, tooOld } from './settings.js'
+import { connectionOptions, type Dial, type JetStreamOptions, tooOld } from './settings.js'
 
 /** What a kind of log is given from outside. */
 export interface Tools {
@@ -36,6 +36,8 @@ export class Link {
   readonly #name: string
   #inboxes = 0
   #ended: StreamNodeError | undefined
+  /** How often in a row the server did not let us in again. */
+  #refusals = 0
   readonly #downHooks = new Set<() => void>()
   readonly #upHooks = new Set<() => void>()
   readonly #deniedHooks = new Set<(subject: string) => boolean>()
@@ -69,7 +71,7 @@ export class Link {
   static async open(options: JetStreamOptions, tools: Tools): Promise<Link> {
     const dial = await connectionOptions(options, { env: tools.env ?? {}, chance: tools.chance })
     const nc = await connect(dial.connect).catch((error: unknown) => {
-      throw connectError(error, dial.servers, dial.identity)
+      throw dial.explain(error)
     })
     try {
       const old = tooOld(nc.info?.version ?? '', nc.getServer())
@@ -252,7 +254,8 @@ export class Link {
       const ours = this.ours('ask for JetStream', error)
       // Without the right to ask we go on: what is needed will be asked for by name.
       if (ours instanceof DefinitionError && ours.code === 'PERMISSION_DENIED') return
-      const none = (error as { code?: unknown }).code === JETSTREAM_NOT_ENABLED_FOR_ACCOUNT
+      const { code, cause } = error as { code?: unknown; cause?: { code?: unknown } }
+      const none = [code, cause?.code].includes(JETSTREAM_NOT_ENABLED_FOR_ACCOUNT)
       if (none || (this.up && this.nc.info?.jetstream !== true)) {
         throw new DefinitionError('NO_JETSTREAM', `${this.server} has no JetStream for us`, mend, { cause: error })
       }
@@ -269,6 +272,7 @@ export class Link {
         case 'reconnect':
           this.server = this.nc.getServer()
           this.#up = true
+          this.#refusals = 0
           this.tools.tell({ type: 'log.reconnected', server: this.server })
           for (const hook of [...this.#upHooks]) hook()
           break
@@ -276,6 +280,11 @@ export class Link {
           this.#reset()
           break
         case 'error': {
+          if (isRefusal(status.error) && ++this.#refusals > REFUSALS_MAX) {
+            this.#end(this.dial.explain(status.error))
+            void this.nc.close()
+            break
+          }
           const subject = deniedPublish(status.error)
           const answered = subject !== undefined && subject.startsWith(`${this.api}.`)
           const taken = subject !== undefined && [...this.#deniedHooks].some(hook => hook(subject))
@@ -287,7 +296,7 @@ export class Link {
     const why = await this.nc.closed()
     this.#end(
       why instanceof Error
-        ? connectError(why, this.dial.servers, this.dial.identity)
+        ? this.dial.explain(why)
         : new UnavailableError('CLOSED', `the link to ${this.server} is closed`, 'open it again'),
     )
   }
@@ -318,6 +327,12 @@ export class Link {
 }
 
 const JETSTREAM_NOT_ENABLED_FOR_ACCOUNT = 10039
+/** A slow server, or one that reads its users anew, refuses now and then; this many times in a row is a no. */
+const REFUSALS_MAX = 20
+
+function isRefusal(error: Error): boolean {
+  return error.name === 'AuthorizationError' || error.name === 'UserAuthenticationExpiredError'
+}
 
 /** True when the server says that nobody takes requests to the subject. */
 export function isNoResponders(error: unknown): boolean {
