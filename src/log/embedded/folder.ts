@@ -38,8 +38,10 @@ function prepare(folder: string, asked: Sync | undefined): Sync {
   mkdirSync(folder, { recursive: true })
   accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK)
   const file = join(folder, FORMAT_FILE)
+  // In this order: another process may be making the folder ready at this moment, and its mark comes first.
+  const others = readdirSync(folder).some(name => !name.startsWith(FORMAT_FILE))
   const before = existsSync(file) ? readFormat(folder, readFileSync(file, 'utf8')) : undefined
-  if (before === undefined && readdirSync(folder).some(name => !name.startsWith(`${FORMAT_FILE}.`))) {
+  if (before === undefined && others) {
     throw bad(folder, 'holds something else', 'name a folder that is empty, or one that a node has made')
   }
   checkData(folder)
@@ -80,8 +82,7 @@ function checkData(folder: string): void {
   if (!existsSync(path)) return
   const file = openSync(path, 'r+')
   try {
-    const { size } = fstatSync(file)
-    const fault = size === 0 ? undefined : dataFault(file, size)
+    const fault = fstatSync(file).size === 0 ? undefined : dataFault(file)
     if (fault === undefined) return
     throw bad(folder, `has a ${DATA_FILE} that ${fault}`, 'put it back from a copy, or name another folder')
   } finally {
@@ -97,14 +98,15 @@ const NO_ROOT = 2n ** 64n - 1n
 // The last pages may be missing when they were never used: as many as one transaction of ours can take and give back.
 const UNUSED_MAX = 4096n
 
-function dataFault(file: number, size: number): string | undefined {
+function dataFault(file: number): string | undefined {
   const first = metaAt(file, 0)
   if (first.readUInt32LE(META.magic) !== MAGIC) return 'holds something else'
   if ((first.readUInt32LE(META.version) & 0xffff) !== VERSION) return 'LMDB cannot read'
   const pageSize = first.readUInt32LE(META.pageSize)
   const second = metaAt(file, pageSize)
   const newest = first.readBigUInt64LE(META.txn) >= second.readBigUInt64LE(META.txn) ? first : second
-  const pages = BigInt(Math.floor(size / Math.max(pageSize, 1)))
+  // Looked at last: a process that writes meanwhile makes the file longer before it says so in a meta page.
+  const pages = BigInt(Math.floor(fstatSync(file).size / Math.max(pageSize, 1)))
   const roots = [newest.readBigUInt64LE(META.freeRoot), newest.readBigUInt64LE(META.mainRoot)]
   const cut = roots.some(root => root !== NO_ROOT && root >= pages)
   if (cut || newest.readBigUInt64LE(META.lastPage) >= pages + UNUSED_MAX) return 'has been cut off'
