@@ -85,6 +85,8 @@ export function lineOver(socket: Socket, hear: (frame: Frame) => void, ended: ()
   socket.once('close', ended)
   return {
     send: one => {
+      // Whoever is stopped and hears nothing must not fill our memory: cut off, it comes back when it goes on.
+      if (socket.writableLength > FRAME_BYTES_MAX) socket.destroy()
       if (!socket.destroyed) socket.write(encodeFrame(one))
     },
     close: () => void socket.destroy(),
