@@ -69,6 +69,7 @@ class EmbeddedBucket implements Bucket {
 
   async get(key: string): Promise<Entry | undefined> {
     this.refresh()
+    if (keyFault(key) !== undefined) return undefined
     const entry = this.#standing(key)
     return entry?.value === undefined ? undefined : entry
   }

@@ -67,6 +67,7 @@ export class EmbeddedLog implements Log {
   }
 
   #listed(name: string): Listed | undefined {
+    if (!isName(name)) return undefined
     this.ground.store.refresh()
     return this.ground.store.catalog.get(STREAM + name) as Listed | undefined
   }
@@ -92,6 +93,7 @@ export class EmbeddedLog implements Log {
 
   async drop(name: string): Promise<void> {
     this.#alive()
+    if (!isName(name)) return
     const { store, pulse } = this.ground
     const id = await store.write(() => {
       const listed = store.catalog.get(STREAM + name) as Listed | undefined
@@ -161,9 +163,13 @@ function* namesUnder({ store }: Ground, prefix: string): Generator<string> {
     yield key.slice(prefix.length)
 }
 
+function isName(name: unknown): boolean {
+  return typeof name === 'string' && /^[A-Za-z0-9_-]{1,200}$/.test(name)
+}
+
 /** Throws for a name that the other kind could not carry. */
 export function checkName(what: string, name: unknown): void {
-  if (typeof name === 'string' && /^[A-Za-z0-9_-]{1,200}$/.test(name)) return
+  if (isName(name)) return
   const given = `the name ${JSON.stringify(name)} of a ${what}`
   throw new DefinitionError(
     'BAD_NAME',
