@@ -10,6 +10,7 @@ import type { Ports } from '../ports.js'
 import { START } from '../record.js'
 import { openEmbedded } from './embedded.js'
 import type { EmbeddedOptions } from './embedded.js'
+import type { Store } from './store.js'
 
 const temp: string[] = []
 const opened: Ports[] = []
@@ -247,6 +248,65 @@ describe('streams', () => {
     for (const wait of [1600, 100_000]) {
       clock.advance(wait)
       expect(await append(stream, 0, 'x', { id: 'one' })).toMatchObject({ repeat: false })
+    }
+  })
+
+  test('takes an id anew when the window passed while nobody had the log open', async () => {
+    const dataDir = freshFolder()
+    const ids = spec({ dedupWindowMs: 1000, retention: { records: 1 } })
+    const clock = handWound(1_000_000)
+    const before = await open({ dataDir }, clock)
+    const stream = await before.log.open(ids)
+    await append(stream, 0, 'trimmed', { id: 'one' })
+    await append(stream, 0, 'there', { id: 'two' })
+    await before.close()
+    clock.advance(2000)
+    const anew = await (await open({ dataDir }, clock)).log.open(ids)
+    for (const id of ['one', 'two']) expect(await append(anew, 0, 'anew', { id })).toMatchObject({ repeat: false })
+  })
+
+  test('knows an id that another process has just taken, however long this one was idle', async () => {
+    const dataDir = freshFolder()
+    const ids = spec({ dedupWindowMs: 1000 })
+    const clock = handWound(1_000_000)
+    const [idle, busy] = [await open({ dataDir, role: 'guest' }, clock), await open({ dataDir, role: 'guest' }, clock)]
+    const [here, there] = [await idle.log.open(ids), await busy.log.open(ids)]
+    await append(here, 0, 'x', { id: 'first' })
+    clock.advance(60_000)
+    await append(there, 1, 'x', { id: 'taken' })
+    expect(await append(here, 0, 'x', { id: 'taken' })).toMatchObject({ position: 2, repeat: true })
+  })
+
+  test('lets go of ids by a clock that only grows, though the other one is put back', async () => {
+    const clock = handWound(1_000_000)
+    let back = 0
+    const stopped: Clock = { ...clock, now: () => clock.now() - back }
+    const stream = await (await open({ memory: true }, stopped)).log.open(spec({ dedupWindowMs: 1000 }))
+    await append(stream, 0, 'x', { id: 'one' })
+    back = 3_600_000
+    clock.advance(10_000)
+    expect(await append(stream, 0, 'x', { id: 'one' })).toMatchObject({ repeat: false })
+  })
+
+  test('answers every append of a transaction that came to nothing before its turn', async () => {
+    const ports = await open({ memory: true })
+    const stream = await ports.log.open(spec())
+    const { store } = ports as unknown as { store: Store }
+    const broken = () => {
+      throw new Error('a broken disk')
+    }
+    store.enqueue({ run: broken, done: () => {}, failed: () => {} })
+    expect(await append(stream, 0, 'x')).toMatchObject({ ending: 'unknown' })
+    expect(await append(stream, 0, 'y')).toMatchObject({ ending: 'stored', position: 1 })
+  })
+
+  test('finds no stream and no entry by a name that none can have', async () => {
+    const ports = await open({ memory: true })
+    const bucket = await ports.bucket({ name: 'facts' })
+    for (const name of ['', 'a.*', 'x'.repeat(10_000)]) {
+      expect(await ports.log.find(name)).toBeUndefined()
+      expect(await bucket.get(name)).toBeUndefined()
+      await ports.log.drop(name)
     }
   })
 

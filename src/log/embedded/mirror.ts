@@ -3,11 +3,13 @@
  * at the start of each transaction by one look at the tail, since other processes may have written; what a failed
  * transaction left in it is thrown away whole.
  */
+import type { Clock } from '../../clock.js'
 import type { StreamSpec } from '../log.js'
 import type { Position } from '../record.js'
-import { decodeTail, encodeTail, freshTail, POSITION_MAX } from './layout.js'
+import { Ids } from './ids.js'
+import { decodeTail, encodeTail, freshTail, Place, POSITION_MAX } from './layout.js'
 import type { Tail } from './layout.js'
-import { backwards, floorOf, lastOf } from './scan.js'
+import { backwards, floorOf, idAt, lastOf } from './scan.js'
 import type { Store } from './store.js'
 
 export class Mirror {
@@ -24,6 +26,8 @@ export class Mirror {
     readonly store: Store,
     readonly id: number,
     readonly spec: StreamSpec,
+    readonly incarnation: string,
+    readonly clock: Clock,
   ) {
     this.ends = new Float64Array(spec.partitions)
     this.ordinals = new Float64Array(spec.partitions)
@@ -63,14 +67,22 @@ export class Mirror {
   }
 
   /** The position of the record with this id, if it was stored less than the window ago, or not much longer. */
-  find(id: string, now: number): Position | undefined {
-    this.#ids ??= this.#remember(new Ids(this.spec.dedupWindowMs / 2, now), 0)
-    return this.#ids.find(id, now)
+  find(id: string): Position | undefined {
+    this.#ids ??= this.#remember(this.#noIds(), 0)
+    this.#ids.age(this.clock.elapsed())
+    return this.#ids.find(id)
   }
 
   /** Notes an id whose record is stored in this transaction. */
-  note(id: string, position: Position): void {
-    this.#ids?.note(id, position)
+  note(id: string, partition: number, position: Position): void {
+    this.#ids?.note(id, partition, position)
+  }
+
+  #noIds(): Ids {
+    const { store, id: stream, spec, incarnation, clock } = this
+    const isAt = (partition: number, position: Position, id: string) =>
+      idAt(store, new Place(stream, partition, position)) === id
+    return new Ids(spec.dedupWindowMs / 2, clock.elapsed(), incarnation, isAt)
   }
 
   /** Whether an id taken at `time` still counts. */
@@ -78,50 +90,21 @@ export class Mirror {
     return time > now - this.spec.dedupWindowMs
   }
 
-  /** Adds the ids of records after a position: from the records, and from the list of those taken away since. */
+  /** Adds the ids of records after a position that still count: from the records, and from the list of those taken away. */
   #remember(ids: Ids, after: Position): Ids {
-    const now = this.tail.time
+    ids.age(this.clock.elapsed())
+    const now = Math.max(this.tail.time, this.clock.now())
     for (let partition = 0; partition < this.ends.length; partition++) {
       for (const { record } of backwards(this.store, this.id, partition)) {
         if (record.position <= after || !this.counts(record.time, now)) break
-        if (record.id !== undefined) ids.note(record.id, record.position)
+        if (record.id !== undefined) ids.note(record.id, partition, record.position)
       }
     }
     const range = { start: [this.id, after + 1], end: [this.id, POSITION_MAX] } as const
-    for (const { key, value } of this.store.ids.getRange(range)) ids.note(value[1], key[1])
+    for (const { key, value } of this.store.ids.getRange(range)) {
+      if (this.counts(value[0], now)) ids.note(value[1], 0, key[1])
+    }
     return ids
-  }
-}
-
-/**
- * Ids and the positions of their records, by generations: each takes ids for half a window, and is dropped as a whole
- * when the last of them no longer counts. So an id costs one entry, and is kept for little longer than it counts.
- */
-class Ids {
-  #young = new Map<string, Position>()
-  #middle = new Map<string, Position>()
-  #old = new Map<string, Position>()
-
-  constructor(
-    readonly generationMs: number,
-    private since: number,
-  ) {}
-
-  find(id: string, now: number): Position | undefined {
-    // Three steps empty them all, however long the silence was.
-    for (let steps = 0; now - this.since >= this.generationMs && steps < 3; steps++) this.#age(now, steps)
-    return this.#young.get(id) ?? this.#middle.get(id) ?? this.#old.get(id)
-  }
-
-  #age(now: number, steps: number): void {
-    this.#old = this.#middle
-    this.#middle = this.#young
-    this.#young = new Map()
-    this.since = steps === 2 ? now : this.since + this.generationMs
-  }
-
-  note(id: string, position: Position): void {
-    this.#young.set(id, position)
   }
 }
 

@@ -18,6 +18,17 @@ export function firstAfter(store: Store, stream: number, partition: number, afte
   return undefined
 }
 
+/** The id of the record at a place, also when the record was taken away and its id still counts. */
+export function idAt(store: Store, at: Place): string | undefined {
+  const { codec } = store
+  codec.headersOnly = true
+  try {
+    return store.records.get(at)?.record.id ?? store.ids.get([at.stream, at.position])?.[1]
+  } finally {
+    codec.headersOnly = false
+  }
+}
+
 /** How far records of a partition were taken away: position and ordinal of the last of them. */
 export function floorOf(store: Store, stream: number, partition: number): { position: Position; ordinal: number } {
   const [position, ordinal] = store.floors.get([stream, partition]) ?? [0, 0]

@@ -36,7 +36,7 @@ export class EmbeddedStream implements LogStream {
     readonly incarnation: string,
   ) {
     const { store, pulse, clock, link } = ground
-    this.#mirror = new Mirror(store, id, spec)
+    this.#mirror = new Mirror(store, id, spec, incarnation, clock)
     this.#trimmer = new Trimmer(this.#mirror)
     this.#writer = new Writer(store, pulse, clock, link, this.#mirror, this.#trimmer)
     if (spec.retention.ageMs !== undefined) this.#age(spec.retention.ageMs)

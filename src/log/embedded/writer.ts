@@ -116,7 +116,7 @@ export class Writer implements Job {
     const { partition, id, expect } = one
     const end = mirror.ends[partition] as Position
     if (id !== undefined) {
-      const position = mirror.find(id, now)
+      const position = mirror.find(id)
       if (position !== undefined) return { ending: 'stored', position, repeat: true }
     }
     if (expect !== undefined) {
@@ -142,7 +142,7 @@ export class Writer implements Job {
     tail.time = now
     tail.records++
     tail.bytes += draft.weight
-    if (id !== undefined) mirror.note(id, position)
+    if (id !== undefined) mirror.note(id, partition, position)
     return position
   }
 
@@ -170,6 +170,8 @@ export class Writer implements Job {
   }
 
   failed(error: UnavailableError | IntegrityError): void {
+    // A job before this one may have ended the transaction before this one's turn had come.
+    if (this.#running.length === 0) [this.#running, this.#queued] = [this.#queued, []]
     this.mirror.forget()
     const ending = failedEnding(error)
     this.#end(() => ending)
