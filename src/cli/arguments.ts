@@ -19,10 +19,10 @@ export function timeOf(flag: string, text: string): Date {
 /** Where to begin: `start`, `end`, a position, or an ISO time. */
 export function placeOf(flag: string, text: string): 'start' | 'end' | number | Date {
   if (text === 'start' || text === 'end') return text
-  if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text)
+  if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text)) && Number(text) > 0) return Number(text)
   const time = new Date(isoTime(text))
   if (!Number.isNaN(time.getTime())) return time
-  const mend = "write 'start', 'end', a number, or a time like '2026-11-20T10:00:00Z'"
+  const mend = "write 'start', 'end', a position from 1 on, or a time like '2026-11-20T10:00:00Z'"
   throw new UsageError(`${flag} must be a place in the stream, but is ${JSON.stringify(text)}`, mend)
 }
 

@@ -41,6 +41,7 @@ function logOf(flags: Flags, env: Env): Meant {
     if (other !== undefined) {
       throw new UsageError(`--data-dir is given, and a flag for a server (${flagOf(other)})`, 'leave one of them out')
     }
+    if (flags.dataDir === '') throw new UsageError('--data-dir is empty', 'name a folder, or leave it out')
     return { dataDir: flags.dataDir }
   }
   if (named || env['NATS_URL'] || env['NATS_CONTEXT']) return { server: { name: 'stream-node command', ...server } }
@@ -51,7 +52,8 @@ function logOf(flags: Flags, env: Env): Meant {
   return { dataDir: env['STREAM_NODE_DATA_DIR'] || FOLDER }
 }
 
-function asUsage(check: () => unknown): void {
+/** Makes what a check of ours throws a slip in the call. */
+export function asUsage(check: () => unknown): void {
   try {
     check()
   } catch (error) {

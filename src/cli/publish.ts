@@ -2,14 +2,14 @@
 import type { Client } from '../client/client.js'
 import type { PublishAllOptions } from '../client/publishing.js'
 import { RecordError, StreamNodeError, messageOf } from '../errors.js'
-import { idRule, keyRule, timeRule } from '../stream/derive.js'
+import { checkedId, idRule, keyRule, timeRule } from '../stream/derive.js'
 import { settingsOf, type Stream } from '../stream/stream.js'
 import { Answers } from './answers.js'
 import { timeOf } from './arguments.js'
 import { Stopped, Told, UsageError, exits } from './failure.js'
 import { interrupted } from './interrupt.js'
 import { jsonOf, linesOf } from './lines.js'
-import { linked } from './link.js'
+import { asUsage, linked } from './link.js'
 import type { PublishFlags } from './flags.js'
 import { creation, targetOf } from './target.js'
 import { Patience } from './patience.js'
@@ -41,6 +41,7 @@ function checkFlags(values: readonly string[], flags: PublishFlags): void {
     throw new UsageError('--id is for one value, given as an argument', 'use --id-field for many')
   }
   creation(flags)
+  asUsage(() => flags.id !== undefined && checkedId('publish', '--id', flags.id))
   if (flags.time !== undefined) timeOf('--time', flags.time)
   if (flags.create) return
   for (const [flag, value] of [

@@ -29,6 +29,7 @@ export async function targetOf(client: Client, name: string, flags: PublishFlags
     const what = `stream "${name}" exists with the codec ${kept}, not ${codec.name}`
     throw new DefinitionError('CODEC_DIFFERS', what, 'leave --codec out, or use another stream')
   }
+  if (flags.create) checkRules(there, options)
   if (flags.key === undefined && flags.keyField === undefined) await checkKeyRule(client, there)
   return there
 }
@@ -46,6 +47,18 @@ export function creation(flags: PublishFlags): StreamOptions<unknown> {
     ...(keyField !== undefined && { key: keyField }),
     ...(timeField !== undefined && { time: timeField }),
     ...(idField !== undefined && { id: idField }),
+  }
+}
+
+/** Flags that say how a stream is to be made must say what it is, when it is there. */
+function checkRules(there: Stream<unknown>, asked: StreamOptions<unknown>): void {
+  const kept = settingsOf(there)
+  for (const rule of ['key', 'time', 'id'] as const) {
+    const field = kept[rule]?.field
+    if (asked[rule] === undefined || asked[rule] === field) continue
+    const is = field === undefined ? `no field as ${rule}` : `the field "${field}" as ${rule}`
+    const what = `stream "${there.name}" exists with ${is}, and --create asks for "${String(asked[rule])}"`
+    throw new DefinitionError('STREAM_DIFFERS', what, `leave --create out to take the ${rule} from there this once`)
   }
 }
 

@@ -1,4 +1,11 @@
 /** Waiting that an `AbortSignal` cuts short: one listener however many waits there are, and nothing left behind. */
+import { badOption } from '../options.js'
+
+/** Throws `BAD_OPTION` for a signal that is none. */
+export function checkSignal(where: string, signal: unknown): void {
+  if (signal === undefined || signal instanceof AbortSignal) return
+  throw badOption(`signal of ${where}`, "an AbortController's signal", signal)
+}
 
 /** What a caller's signal may interrupt. `end()` it when done. */
 export class Interruptible {

@@ -43,7 +43,7 @@ const FOLDER_DEFAULT = '.stream-node'
  */
 export async function connect(options: ConnectOptions = {}): Promise<Client> {
   knownOptions('connect', options, Object.keys(KNOWN))
-  const { replicas = 1, onEvent = silent, ...link } = options
+  const { replicas = 1, onEvent = silent, ...link } = given(options)
   if (![1, 3, 5].includes(replicas)) throw badOption('replicas of connect', '1, 3 or 5', replicas)
   if (typeof onEvent !== 'function') throw badOption('onEvent of connect', 'a function', onEvent)
   const parts = { clock: systemClock, chance: systemChance, tell: onEvent, replicas }
@@ -60,18 +60,35 @@ type Link = JetStreamOptions | { readonly dataDir: string } | { readonly memory:
 
 async function openPorts(link: Link, parts: Parameters<typeof linked>[1]): Promise<Ports> {
   const { clock, chance, tell } = parts
-  const kinds = ['servers', 'dataDir', 'memory'].filter(kind => (link as Record<string, unknown>)[kind] !== undefined)
-  if (kinds.length > 1) {
-    const what = `connect got ${kinds.join(' and ')}, which are different logs`
-    throw new DefinitionError('BAD_OPTION', what, 'give one of them')
-  }
-  if (kinds[0] === 'servers' || (kinds.length === 0 && (Object.keys(link).length > 0 || serverInEnvironment()))) {
+  if (kindOf(link) === 'server') {
     const { openJetStream } = await import('../log/jetstream/jetstream.js')
     return openJetStream(link as JetStreamOptions, { clock, chance, tell, env: process.env })
   }
   const { openEmbedded } = await import('../log/embedded/embedded.js')
-  const where = kinds.length === 0 ? { dataDir: FOLDER_DEFAULT } : link
+  const where = Object.keys(link).length === 0 ? { dataDir: FOLDER_DEFAULT } : link
   return openEmbedded({ ...where, role: 'guest' }, { clock, chance, tell })
+}
+
+/** What is set: a `dataDir` from an environment variable that is not there means that none is given. */
+function given(options: ConnectOptions): ConnectOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+}
+
+/** Which log the options are for; throws when they are for several. */
+function kindOf(link: Link): 'server' | 'folder' | 'memory' {
+  const names = Object.keys(link)
+  const main = ['memory', 'dataDir'].find(name => names.includes(name))
+  if (main === undefined) {
+    if (!names.includes('sync')) return names.length > 0 || serverInEnvironment() ? 'server' : 'folder'
+    throw new DefinitionError('BAD_OPTION', 'connect got sync, but no dataDir', 'name the folder by dataDir')
+  }
+  const stray = names.find(name => name !== main && !(main === 'dataDir' && name === 'sync'))
+  if (stray !== undefined) {
+    const what = `connect got ${stray} and ${main}, which are for different logs`
+    throw new DefinitionError('BAD_OPTION', what, 'leave one of them out')
+  }
+  if ('memory' in link && (link.memory as unknown) !== true) throw badOption('memory', 'true, or absent', link.memory)
+  return main === 'memory' ? 'memory' : 'folder'
 }
 
 function serverInEnvironment(): boolean {

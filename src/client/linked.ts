@@ -1,15 +1,15 @@
 /** The client at work on an open log. */
 import { pause, type Chance, type Clock } from '../clock.js'
 import { UnavailableError } from '../errors.js'
-import { knownOptions } from '../options.js'
+import { badOption, knownOptions } from '../options.js'
 import type { Ports } from '../log/ports.js'
 import { checkedId, checkedKey, checkedTime } from '../stream/derive.js'
 import { Streams, type OpenStream, type StreamsParts } from '../stream/open.js'
 import { Sender } from '../stream/sender.js'
-import { settingsOf, type Source, type Stream, type Target } from '../stream/stream.js'
+import { isStream, settingsOf, type Source, type Stream, type Target } from '../stream/stream.js'
 import type { About } from '../stream/wire.js'
 import { withTraceContext } from '../telemetry/otel.js'
-import { Interruptible } from './abort.js'
+import { checkSignal, Interruptible } from './abort.js'
 import type { Client, Published, PublishOptions } from './client.js'
 import { describe, type StreamDescription } from './describe.js'
 import { checkPublishAll, publishAll, type Lane, type PublishAllOptions, type PublishedAll } from './publishing.js'
@@ -56,6 +56,7 @@ class Linked implements Client {
   }
 
   async publish<T>(stream: Target<T>, value: T, options: PublishOptions = {}): Promise<Published> {
+    settingsOf(stream)
     const about = checkedAbout(stream.name, options)
     const abort = new Interruptible(options.signal)
     try {
@@ -84,9 +85,10 @@ class Linked implements Client {
     values: Iterable<T> | AsyncIterable<T>,
     options: PublishAllOptions<T> = {},
   ): Promise<PublishedAll> {
+    settingsOf(stream)
+    checkPublishAll(stream, values, options)
     options.signal?.throwIfAborted()
     const lane = await this.#opening(stream).lane
-    checkPublishAll(lane, values, options)
     return publishAll(lane, values, options)
   }
 
@@ -100,7 +102,7 @@ class Linked implements Client {
 
   async stream(name: string): Promise<Stream<unknown>> {
     this.#check()
-    return this.#streams.named(name)
+    return this.#streams.named(nameFrom(name))
   }
 
   async streams(): Promise<readonly string[]> {
@@ -110,7 +112,7 @@ class Linked implements Client {
 
   async describe(stream: string | Source<unknown>): Promise<StreamDescription> {
     this.#check()
-    return describe(this.#streams, typeof stream === 'string' ? stream : stream.name)
+    return describe(this.#streams, isStream(stream) ? stream.name : nameFrom(stream))
   }
 
   close(): Promise<void> {
@@ -160,9 +162,15 @@ class Linked implements Client {
   }
 }
 
+function nameFrom(given: unknown): string {
+  if (typeof given === 'string') return given
+  throw badOption('the stream', "a name, or a value that stream('name') made", given)
+}
+
 function checkedAbout(name: string, options: PublishOptions): About {
   const where = `publish to stream "${name}"`
   knownOptions(where, options, PUBLISH_OPTIONS)
+  checkSignal(where, options.signal)
   const { id, key, time, headers } = options
   return {
     id: id === undefined ? undefined : checkedId(where, 'the option id', id),

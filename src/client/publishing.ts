@@ -6,10 +6,10 @@ import { checkedId, checkedKey, checkedTime } from '../stream/derive.js'
 import type { Key } from '../stream/key.js'
 import type { OpenStream } from '../stream/open.js'
 import type { Answer, Sender } from '../stream/sender.js'
-import { settingsOf } from '../stream/stream.js'
+import { settingsOf, type Target } from '../stream/stream.js'
 import type { About, FramedFor } from '../stream/wire.js'
 import { withTraceContext } from '../telemetry/otel.js'
-import { Interruptible } from './abort.js'
+import { checkSignal, Interruptible } from './abort.js'
 import type { Published } from './client.js'
 
 export interface PublishAllOptions<in T> {
@@ -38,7 +38,7 @@ export interface PublishedAll {
   readonly repeats: number
 }
 
-const OPTIONS = ['id', 'key', 'time', 'headers', 'onStored', 'onFailed', 'signal']
+const FUNCTIONS = ['id', 'key', 'time', 'headers', 'onStored', 'onFailed'] as const
 // A batch should be large enough that its message costs little per record, and well below any server's limit.
 const BATCH_RECORDS = 1000
 const BATCH_BYTES = 128 * 1024
@@ -79,14 +79,19 @@ export async function publishAll<T>(
   return run.result()
 }
 
-/** Refuses what no publishing can be: unknown options, ids where only batches have them. */
-export function checkPublishAll<T>(lane: Lane<T>, values: unknown, options: PublishAllOptions<T>): void {
-  const where = `publishAll to stream "${lane.open.stream.name}"`
-  knownOptions(where, options, OPTIONS)
+/** Refuses what no publishing can be: unknown or wrong options, ids where only batches have them. */
+export function checkPublishAll<T>(stream: Target<T>, values: unknown, options: PublishAllOptions<T>): void {
+  const where = `publishAll to stream "${stream.name}"`
+  knownOptions(where, options, [...FUNCTIONS, 'signal'])
+  checkSignal(where, options.signal)
+  for (const name of FUNCTIONS) {
+    const given: unknown = options[name]
+    if (given !== undefined && typeof given !== 'function') throw badOption(`${name} of ${where}`, 'a function', given)
+  }
   if (typeof values !== 'object' || values === null || !(Symbol.iterator in values || Symbol.asyncIterator in values)) {
     throw badOption(`the values of ${where}`, 'an iterable, such as an array, a generator or a readable stream', values)
   }
-  if (options.id !== undefined && settingsOf(lane.open.stream).format === 'batch') {
+  if (options.id !== undefined && settingsOf(stream).format === 'batch') {
     throw badOption(`id of ${where}`, "left out with format 'batch', where only whole batches have ids", options.id)
   }
 }

@@ -5,7 +5,7 @@ import type { BatchReader, LogStream } from '../log/log.js'
 import { START, type Position } from '../log/record.js'
 import type { OpenStream } from '../stream/open.js'
 import type { StreamRecord } from '../stream/record.js'
-import { Interruptible } from './abort.js'
+import { checkSignal, Interruptible } from './abort.js'
 
 export interface ReadingOptions {
   /**
@@ -166,7 +166,7 @@ async function beginning(log: LogStream, { from, after }: ReadingOptions): Promi
   const { last } = await log.extent()
   if (start <= last) return start
   const what = `position ${start + (after === undefined ? 1 : 0)} is beyond the end of stream "${log.spec.name}", ${last}`
-  throw new DefinitionError('NO_SUCH_POSITION', what, `begin at ${last} or before, or say from: 'end'`)
+  throw new DefinitionError('NO_SUCH_POSITION', what, `begin at ${last} or before, or at 'end'`)
 }
 
 function partitionIn(log: LogStream, partition: number): number {
@@ -175,13 +175,16 @@ function partitionIn(log: LogStream, partition: number): number {
 
 function checkReading(options: ReadingOptions): void {
   knownOptions('read', options, OPTIONS)
-  const { from, after, onBadRecord } = options
+  const { from, after, follow, onBadRecord } = options
+  checkSignal('read', options.signal)
   if (from !== undefined && after !== undefined) throw badOption('after of read', 'left out where from is given', after)
   if (after !== undefined) whole('after of read', after)
-  if (typeof from === 'number') whole('from of read', from)
+  // The first position of a stream is 1; behind nothing, `after`, is 0.
+  if (typeof from === 'number') whole('from of read', from, { min: 1 })
   else if (from instanceof Date ? Number.isNaN(from.getTime()) : ![undefined, 'start', 'end'].includes(from)) {
     throw badOption('from of read', "'start', 'end', a position or a Date", from)
   }
+  if (follow !== undefined && typeof follow !== 'boolean') throw badOption('follow of read', 'true or false', follow)
   if (onBadRecord !== undefined && typeof onBadRecord !== 'function') {
     throw badOption('onBadRecord of read', 'a function', onBadRecord)
   }

@@ -105,9 +105,11 @@ function shown(value: unknown): string {
         ? 'null'
         : value instanceof Date
           ? 'a Date that is no time'
-          : Array.isArray(value)
-            ? 'an array'
-            : 'an object'
+          : value instanceof Promise
+            ? 'a promise'
+            : Array.isArray(value)
+              ? 'an array'
+              : 'an object'
     case 'function':
       return 'a function'
     case 'string':

@@ -21,6 +21,8 @@ import {
 export const BUCKET = 'stream-node'
 const STREAMS = 'streams'
 const VERSION = 1
+/** How many names an error lists. */
+const NAMED_MAX = 10
 
 /** How a key, time or id is found: in a field, or by a function that only code knows. */
 export type KeptRule = { readonly field: string } | { readonly function: true }
@@ -80,11 +82,17 @@ export class KeptStreams {
     return keys.map(key => key.slice(STREAMS.length + 1)).sort()
   }
 
-  /** `NO_SUCH_STREAM`, with the nearest name there is. */
+  /** `NO_SUCH_STREAM`, with the nearest name there is, or some of those there are. */
   async missing(name: string): Promise<DefinitionError> {
     const names = await this.names()
+    const near = didYouMean(name, names)
+    const some = names.length > NAMED_MAX ? [...names.slice(0, NAMED_MAX), '...'] : names
     const mend =
-      names.length === 0 ? 'there are none yet; a program that publishes to it makes it' : didYouMean(name, names)
+      names.length === 0
+        ? 'there are none yet; a program that publishes to it makes it'
+        : near.startsWith('did you mean')
+          ? near
+          : `there ${names.length === 1 ? 'is' : 'are'} ${some.join(', ')}`
     return new DefinitionError('NO_SUCH_STREAM', `there is no stream "${name}"`, mend, { facts: { name } })
   }
 }

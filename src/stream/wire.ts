@@ -7,6 +7,7 @@ import { validated, type Direction } from '../codec/validate.js'
 import { DefinitionError, RecordError, StreamNodeError, messageOf } from '../errors.js'
 import type { Append } from '../log/log.js'
 import { headerFault, type LogRecord } from '../log/record.js'
+import { badOption } from '../options.js'
 import { decodeBatch, encodeBatch, type Framed } from './batch.js'
 import type { Key } from './key.js'
 import { partitionOf } from './partitioner.js'
@@ -204,6 +205,9 @@ function keyMissing(name: string): DefinitionError {
 }
 
 function checkHeaders(name: string, headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  if (typeof headers !== 'object' || Array.isArray(headers)) {
+    throw badOption(`the headers of a record for stream "${name}"`, 'an object of texts', headers)
+  }
   for (const header in headers) {
     const value: unknown = headers[header]
     const fault = isReserved(header)

@@ -52,9 +52,12 @@ test('works beside a node that runs on the same folder', async () => {
 test.each<[object, string, RegExp]>([
   [{ server: 'x' }, 'UNKNOWN_OPTION', /did you mean "servers"/],
   [{ dataDirs: 'x' }, 'UNKNOWN_OPTION', /unknown option "dataDirs" of connect; did you mean "dataDir"/],
-  [{ dataDir: 'x', servers: 'nats://127.0.0.1:1' }, 'BAD_OPTION', /servers and dataDir, which are different logs/],
+  [{ dataDir: 'x', servers: 'nats://127.0.0.1:1' }, 'BAD_OPTION', /servers and dataDir, which are for different logs/],
   [{ dataDir: 7 }, 'BAD_OPTION', /dataDir must be/],
   [{ memory: 'yes' }, 'BAD_OPTION', /memory must be/],
+  [{ memory: false }, 'BAD_OPTION', /memory must be true/],
+  [{ memory: true, user: 'ann' }, 'BAD_OPTION', /user and memory, which are for different logs/],
+  [{ sync: 'disk' }, 'BAD_OPTION', /sync, but no dataDir/],
   [{ dataDir: 'x', replicas: 2 }, 'BAD_OPTION', /replicas of connect/],
   [{ memory: true, onEvent: 'log' }, 'BAD_OPTION', /onEvent of connect/],
 ])('refuses to connect with %j', async (options, code, message) => {
@@ -73,6 +76,8 @@ test('goes to the server of the environment, else to the folder of the project',
     {
       await using client = await connect()
       expect(client.log).toMatch(/\.stream-node/)
+      await using same = await connect({ dataDir: undefined, servers: undefined } as unknown as ConnectOptions)
+      expect(same.log).toBe(client.log)
     }
     process.env['NATS_URL'] = 'nats://127.0.0.1:1'
     await expect(connect()).rejects.toThrow(expect.objectContaining({ code: 'NO_SERVER' }))

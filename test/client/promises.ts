@@ -457,6 +457,8 @@ export function clientPromises(link: () => Linked): void {
     ['a time that is none', 'v', { time: 'now' as never }, 'BAD_TIME'],
     ['a reserved header', 'v', { headers: { 'Nats-Expected-Stream': 'x' } }, 'BAD_OPTION'],
     ['an unknown option', 'v', { keys: 'k' }, 'UNKNOWN_OPTION'],
+    ['headers that are one text', 'v', { headers: 'a: b' as never }, 'BAD_OPTION'],
+    ['a signal that is none', 'v', { signal: 5000 as never }, 'BAD_OPTION'],
   ])('refuses %s and stores the next', async (_, value, options, wanted) => {
     const texts = stream(fresh())
     await expect(client().publish(texts, value, options)).rejects.toThrow(code(wanted))
@@ -467,6 +469,9 @@ export function clientPromises(link: () => Linked): void {
   test.each<[object, string]>([
     [{ from: 'begin' as never }, 'BAD_OPTION'],
     [{ from: 1.5 }, 'BAD_OPTION'],
+    [{ from: 0 }, 'BAD_OPTION'],
+    [{ follow: 'yes' as never }, 'BAD_OPTION'],
+    [{ signal: {} as never }, 'BAD_OPTION'],
     [{ from: new Date(NaN) }, 'BAD_OPTION'],
     [{ from: 1, after: 1 }, 'BAD_OPTION'],
     [{ after: -1 }, 'BAD_OPTION'],
@@ -488,7 +493,23 @@ export function clientPromises(link: () => Linked): void {
 
   test('refuses what is no stream', async () => {
     await expect(client().publish({ name: 'clicks' } as never, 1)).rejects.toThrow(/stream\('name'\) made/)
+    await expect(client().publish(undefined as never, 1)).rejects.toThrow(/stream\('name'\) made/)
     await expect(client().publishAll(stream<number>(fresh()), 7 as never)).rejects.toThrow(/an iterable/)
+    for (const ask of [() => client().stream(7 as never), () => client().describe(undefined as never)]) {
+      await expect(ask()).rejects.toThrow(/a name, or a value that stream\('name'\) made/)
+    }
+  })
+
+  test('refuses wrong options of publishAll, and takes nothing', async () => {
+    const name = fresh()
+    for (const option of ['id', 'key', 'time', 'headers', 'onStored', 'onFailed', 'signal']) {
+      const values = (function* () {
+        yield expect.fail(`took a value in spite of ${option}`)
+      })()
+      const call = client().publishAll(stream<number>(name), values, { [option]: 'x' })
+      await expect(call).rejects.toThrow(`${option} of publishAll`)
+    }
+    expect(await client().streams()).not.toContain(name)
   })
 
   test('stores what was on its way when it closes, and refuses what comes later', async () => {

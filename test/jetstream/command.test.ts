@@ -269,6 +269,7 @@ describe.each(['embedded', 'JetStream'])('on the %s log', kind => {
       /6 partitions, not 7/,
     )
     failedWith(await run(['publish', stream, '1', '--create', '--codec', 'bytes']), 1, 'CODEC_DIFFERS')
+    failedWith(await run(['publish', stream, '1', '--create', '--key-field', 'name']), 1, 'STREAM_DIFFERS')
     failedWith(await run(['publish', 'no.dots', '1', '--create']), 1, 'BAD_NAME')
   })
 })
