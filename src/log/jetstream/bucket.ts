@@ -3,13 +3,13 @@
  * writes go through our own writer and reader: they end as appends end, and a compare-and-set holds on every server.
  */
 import { DiscardPolicy, RetentionPolicy, StorageType, type StreamInfo } from '@nats-io/jetstream'
-import { DefinitionError, FencedError, StreamNodeError, UnavailableError } from '../../errors.js'
+import { DefinitionError, FencedError, UnavailableError } from '../../errors.js'
 import { keyFault, type Bucket, type BucketSpec, type Entry, type Revision, type Watch } from '../bucket.js'
 import type { Ending } from '../log.js'
 import { encodeHeaders, LogRecord, START } from '../record.js'
 import type { Link } from './link.js'
 import { Reader, recreated } from './reader.js'
-import { codeOf, lastOf, NO_STREAM, type StoredMessage } from './stream.js'
+import { codeOf, lastOf, NO_STREAM, notMade, type StoredMessage } from './stream.js'
 import type { Target, Writer } from './writer.js'
 
 const NS_PER_MS = 1_000_000
@@ -245,16 +245,7 @@ async function create(link: Link, name: string, spec: BucketSpec): Promise<Strea
   } catch (error) {
     const info = await find(link, name).catch(() => undefined)
     if (info !== undefined) return info
-    if (error instanceof StreamNodeError) throw error
-    const what = `bucket "${spec.name}" cannot be made: ${(error as Error).message}`
-    throw new DefinitionError(
-      'STREAM_DIFFERS',
-      what,
-      'look at the limits of the account and at the number of servers',
-      {
-        cause: error,
-      },
-    )
+    throw notMade(`bucket "${spec.name}"`, error)
   }
 }
 

@@ -1,7 +1,14 @@
 /** One JetStream stream as a `LogStream`: records appended over the shared writer, read by pull consumers. */
 import type { JetStreamManager, StreamInfo } from '@nats-io/jetstream'
 import { AckPolicy, DeliverPolicy } from '@nats-io/jetstream'
-import { DefinitionError, FencedError, InvariantError, UnavailableError } from '../../errors.js'
+import {
+  DefinitionError,
+  FencedError,
+  InvariantError,
+  messageOf,
+  StreamNodeError,
+  UnavailableError,
+} from '../../errors.js'
 import { appendFault } from '../fault.js'
 import type { Append, BatchReader, Ending, Extent, LogStream, ReadOptions, Refused, StreamSpec } from '../log.js'
 import { encodeHeaders, LogRecord, type Position } from '../record.js'
@@ -122,8 +129,20 @@ export class JetStreamStream implements LogStream {
     const end = Math.min(before, last + 1)
     // The server takes "before 0" for "all".
     if (end <= first) return
-    await this.#floors.raise(this.#name, this.incarnation, partition, end)
-    await this.#call('purge', jsm => jsm.streams.purge(this.#name, { filter: this.#subject(partition), seq: end }))
+    const note = () => this.#floors.raise(this.#name, this.incarnation, partition, end)
+    const noted = await note().then(
+      () => true,
+      (error: unknown) => {
+        // A full log has no room for the note either, and would stay full for ever: it gets the note right after.
+        if (error instanceof UnavailableError && error.code === 'LOG_FULL') return false
+        throw error
+      },
+    )
+    // Servers before 2.10 give an account its room back only for purges without a filter, or when they start again.
+    const filter = this.#filter(partition)
+    const what = filter === undefined ? { seq: end } : { seq: end, filter }
+    await this.#call('purge', jsm => jsm.streams.purge(this.#name, what))
+    if (!noted) await note()
   }
 
   /** The last record that is there, which the end of the stream need not be: it may have been purged. */
@@ -245,6 +264,22 @@ export function subjectsOf({ name, partitions }: StreamSpec): string[] {
 /** The JetStream API's code of an error, if it has one. */
 export function codeOf(error: unknown): unknown {
   return (error as { code?: unknown } | undefined)?.code
+}
+
+/** The server's codes for a limit of the account, or of the server, that leaves no room for another stream. */
+const NO_ROOM: readonly unknown[] = [10002, 10023, 10027, 10028, 10047]
+
+/** Why the server did not make a stream or a bucket, in our words. */
+export function notMade(what: string, error: unknown): StreamNodeError {
+  if (error instanceof StreamNodeError) return error
+  const said = `${what} cannot be made: ${messageOf(error)}`
+  if (NO_ROOM.includes(codeOf(error))) {
+    const mend = 'drop what is not needed, or raise the limit of the account or the server'
+    return new UnavailableError('LOG_FULL', said, mend, { cause: error })
+  }
+  const mend =
+    'look at the limits of the account, at the number of servers for the replicas, and at other streams with its subjects'
+  return new DefinitionError('STREAM_DIFFERS', said, mend, { cause: error })
 }
 
 /** A message as the API gives it. */

@@ -1,10 +1,10 @@
 /** Makes streams, or verifies those that are there; knows which ones are ours. */
 import { DiscardPolicy, RetentionPolicy, StorageType, type StreamConfig, type StreamInfo } from '@nats-io/jetstream'
-import { DefinitionError, StreamNodeError } from '../../errors.js'
+import { DefinitionError } from '../../errors.js'
 import type { Log, LogStream, StreamSpec } from '../log.js'
 import type { Floors } from './floors.js'
 import type { Link } from './link.js'
-import { codeOf, JetStreamStream, NO_STREAM, subjectsOf } from './stream.js'
+import { codeOf, JetStreamStream, NO_STREAM, notMade, subjectsOf } from './stream.js'
 import type { Writer } from './writer.js'
 
 /** Marks the streams that we made, on servers without metadata too. */
@@ -87,13 +87,7 @@ export class JetStreamLog implements Log {
         const info = await this.#info(spec.name)
         if (info !== undefined) return info
       }
-      if (error instanceof StreamNodeError) throw error
-      const said = (error as Error).message
-      const mend =
-        'look at the limits of the account, at the number of servers for the replicas, and at other streams with its subjects'
-      throw new DefinitionError('STREAM_DIFFERS', `stream "${spec.name}" cannot be made: ${said}`, mend, {
-        cause: error,
-      })
+      throw notMade(`stream "${spec.name}"`, error)
     }
   }
 }
