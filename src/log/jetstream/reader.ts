@@ -270,6 +270,7 @@ export class Reader implements BatchReader {
 
   #fail(error: StreamNodeError): void {
     this.#failure ??= error
+    this.#cancelLook?.()
     this.#detach()
     this.#wakeUp()
   }

@@ -4,7 +4,14 @@
  */
 import type { Msg } from '@nats-io/transport-node'
 import type { Cancel } from '../../clock.js'
-import { DefinitionError, FencedError, IntegrityError, UnavailableError } from '../../errors.js'
+import {
+  DefinitionError,
+  FencedError,
+  IntegrityError,
+  InvariantError,
+  messageOf,
+  UnavailableError,
+} from '../../errors.js'
 import type { Ending, Refused } from '../log.js'
 import type { Position } from '../record.js'
 import type { Link } from './link.js'
@@ -42,8 +49,6 @@ export class Writer {
   readonly #inbox: string
   readonly #window = new Array<Flight | undefined>(WINDOW_RECORDS)
   #ticket = 0
-  /** The oldest ticket that may still be under way. */
-  #oldest = 0
   #bytes = 0
   #flying = 0
   #holdUntil = 0
@@ -72,16 +77,15 @@ export class Writer {
 
   /** Sends now and tells later, by a call, how it ended. The place in the log is decided by the order of calls. */
   send(target: Target, subject: string, head: Uint8Array, payload: Uint8Array, ended: Flight['ended']): void {
-    const ticket = this.#ticket
-    const refusal = this.#refusal(ticket) ?? this.#publish(ticket, subject, head, payload)
+    const refusal = this.#refusal() ?? this.#publish(subject, head, payload)
     if (refusal !== undefined) {
       queueMicrotask(() => ended(refusal))
       return
     }
     const bytes = head.length + payload.length
+    const ticket = this.#ticket++
     const flight: Flight = { ticket, target, subject, bytes, sweep: this.#sweep, floor: target.acked, ended }
     this.#window[ticket % WINDOW_RECORDS] = flight
-    this.#ticket = ticket + 1
     this.#flying++
     this.#bytes += bytes
     if (this.#cancelSweep === undefined) this.#sweepLater()
@@ -89,8 +93,7 @@ export class Writer {
 
   /** Undefined when `send` takes another record, else a promise for when it may. */
   room(): Promise<void> | undefined {
-    if (this.#link.ended !== undefined) return Promise.reject(this.#link.ended)
-    if (this.#hasRoom()) return undefined
+    if (this.#link.ended === undefined && this.#hasRoom()) return undefined
     if (this.#waiting === undefined) {
       let resolve!: () => void
       let reject!: (error: Error) => void
@@ -99,18 +102,21 @@ export class Writer {
       this.#waiting = { promise, resolve, reject }
       const hold = this.#holdUntil - this.#link.tools.clock.elapsed()
       if (hold > 0) this.#link.tools.clock.after(hold, () => this.#makeRoom())
+      if (this.#link.ended !== undefined) reject(this.#link.ended)
     }
     return this.#waiting.promise
   }
 
-  #refusal(ticket: number): Refused | undefined {
+  #refusal(): Refused | undefined {
     if (!this.#link.up) return refuse('unavailable', this.#link.disconnected())
-    return this.#window[ticket % WINDOW_RECORDS] === undefined ? undefined : noRoom(this.#link.server)
+    return this.#flying < WINDOW_RECORDS ? undefined : noRoom(this.#link.server)
   }
 
-  #publish(ticket: number, subject: string, head: Uint8Array, payload: Uint8Array): Refused | undefined {
+  /** Publishes under the next ticket whose place is free: an answer that is long in coming holds up nobody else. */
+  #publish(subject: string, head: Uint8Array, payload: Uint8Array): Refused | undefined {
+    while (this.#window[this.#ticket % WINDOW_RECORDS] !== undefined) this.#ticket++
     const options = head.length === 0 ? this.#plain : this.#headed
-    options.reply = `${this.#inbox}${ticket}`
+    options.reply = `${this.#inbox}${this.#ticket}`
     this.#head.bytes = head
     try {
       this.#link.nc.publish(subject, payload, options)
@@ -124,11 +130,15 @@ export class Writer {
   #hasRoom(): boolean {
     const least = this.#waiting === undefined ? 1 : 2
     return (
-      this.#link.up &&
-      this.#ticket - this.#oldest < WINDOW_RECORDS / least &&
-      this.#bytes < WINDOW_BYTES / least &&
-      (this.#holdUntil === 0 || this.#link.tools.clock.elapsed() >= this.#holdUntil)
+      this.#link.up && this.#flying < WINDOW_RECORDS / least && this.#bytes < WINDOW_BYTES / least && !this.#holds()
     )
+  }
+
+  #holds(): boolean {
+    if (this.#holdUntil === 0) return false
+    if (this.#link.tools.clock.elapsed() < this.#holdUntil) return true
+    this.#holdUntil = 0
+    return false
   }
 
   #makeRoom(): void {
@@ -177,8 +187,11 @@ export class Writer {
     this.#window[flight.ticket % WINDOW_RECORDS] = undefined
     this.#flying--
     this.#bytes -= flight.bytes
-    while (this.#oldest < this.#ticket && this.#window[this.#oldest % WINDOW_RECORDS] === undefined) this.#oldest++
-    flight.ended(ending)
+    try {
+      flight.ended(ending)
+    } catch (error) {
+      this.#link.tools.tell({ type: 'log.error', error: new InvariantError(messageOf(error), { cause: error }) })
+    }
     if (this.#waiting !== undefined) this.#makeRoom()
   }
 
@@ -192,6 +205,8 @@ export class Writer {
             'send the same id and bytes again, or read the tail',
           )
     for (const flight of this.#under(() => true)) this.#land(flight, { ending: 'unknown', error })
+    this.#cancelSweep?.()
+    this.#cancelSweep = undefined
     this.#makeRoom()
   }
 
@@ -221,12 +236,8 @@ export class Writer {
 
   /** The flights that a test holds for, oldest first. */
   #under(test: (flight: Flight) => boolean): Flight[] {
-    const found: Flight[] = []
-    for (let ticket = this.#oldest; ticket < this.#ticket; ticket++) {
-      const flight = this.#window[ticket % WINDOW_RECORDS]
-      if (flight !== undefined && test(flight)) found.push(flight)
-    }
-    return found
+    const found = this.#window.filter(flight => flight !== undefined && test(flight)) as Flight[]
+    return found.sort((a, b) => a.ticket - b.ticket)
   }
 }
 
