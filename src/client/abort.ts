@@ -25,9 +25,11 @@ export class Interruptible {
     signal?.addEventListener('abort', this.#abort, { once: true })
   }
 
-  /** What the promise gives, or rejects with the signal's reason as soon as it aborts. One at a time. */
+  /**
+   * What the promise gives, or rejects with the signal's reason as soon as it aborts. One at a time. Who waits for the
+   * same promise goes on in the order of the calls, with a signal or without.
+   */
   wait<T>(promise: Promise<T>): Promise<T> {
-    if (this.#signal === undefined) return promise
     return new Promise<T>((resolve, reject) => {
       this.#reject = reject
       promise.then(resolve, reject)

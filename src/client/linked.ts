@@ -46,6 +46,7 @@ class Linked implements Client {
   readonly #senders = new Set<Sender>()
   #ids = 0
   #closing: Promise<void> | undefined
+  #ended = false
 
   constructor(ports: Ports, streams: Streams, { clock, chance }: LinkedParts) {
     this.log = ports.log.description
@@ -61,11 +62,8 @@ class Linked implements Client {
     const abort = new Interruptible(options.signal)
     try {
       const opening = this.#opening(stream)
-      // One that need not wait must not overtake those that do.
-      if (opening.ready === undefined || opening.waiting > 0) {
-        opening.waiting++
-        await abort.wait(opening.lane).finally(() => opening.waiting--)
-      }
+      const turn = turnOf(opening, abort)
+      if (turn !== undefined) await turn
       const { open, sender, nextId } = opening.ready as Lane<T>
       const append = open.wire.write(value, about, nextId())
       const { partition } = append
@@ -87,9 +85,14 @@ class Linked implements Client {
   ): Promise<PublishedAll> {
     settingsOf(stream)
     checkPublishAll(stream, values, options)
-    options.signal?.throwIfAborted()
-    const lane = await this.#opening(stream).lane
-    return publishAll(lane, values, options)
+    const abort = new Interruptible(options.signal)
+    const opening = this.#opening(stream)
+    try {
+      await turnOf(opening, abort)
+    } finally {
+      abort.end()
+    }
+    return publishAll(opening.ready as Lane<T>, values, options)
   }
 
   read<T>(stream: Source<T>, options: ReadingOptions = {}): Reading<T> {
@@ -125,15 +128,23 @@ class Linked implements Client {
 
   async #close(): Promise<void> {
     const waited = new AbortController()
-    const settled = Promise.all([...this.#senders].map(sender => sender.drained()))
-    await Promise.race([settled, pause(this.#clock, CLOSE_WAIT_MS, waited.signal)])
+    await Promise.race([this.#settled(), pause(this.#clock, CLOSE_WAIT_MS, waited.signal)])
     waited.abort()
+    this.#ended = true
     for (const sender of this.#senders) sender.close()
     await this.#ports.close()
   }
 
+  /** Resolves when all that was published by now has its answer, even to a stream that is still being opened. */
+  async #settled(): Promise<void> {
+    await Promise.allSettled([...this.#openings.values()].map(({ lane }) => lane))
+    // Who waited for a lane sends before the next turn of the event loop.
+    await pause(this.#clock, 0)
+    await Promise.all([...this.#senders].map(sender => sender.drained()))
+  }
+
   #check(): void {
-    if (this.#closing !== undefined) throw new UnavailableError('CLOSED', 'the client is closed', 'connect again')
+    if (this.#closing !== undefined) throw closedError()
   }
 
   #opening<T>(stream: Target<T>): Opening<T> {
@@ -155,11 +166,22 @@ class Linked implements Client {
   async #lane<T>(stream: Stream<T>): Promise<Lane<T>> {
     const open: OpenStream<T> = await this.#streams.open(stream, 'write')
     const { last } = await open.log.extent()
-    this.#check()
+    if (this.#ended) throw closedError()
     const sender = new Sender(open.log, last, this.#clock)
     this.#senders.add(sender)
     return { open, sender, clock: this.#clock, nextId: () => `${this.#name}/${++this.#ids}` }
   }
+}
+
+/** Resolves when the stream is open. Undefined when it is; but who need not wait must not overtake those that do. */
+function turnOf<T>(opening: Opening<T>, abort: Interruptible): Promise<unknown> | undefined {
+  if (opening.ready !== undefined && opening.waiting === 0) return undefined
+  opening.waiting++
+  return abort.wait(opening.lane).finally(() => opening.waiting--)
+}
+
+function closedError(): UnavailableError {
+  return new UnavailableError('CLOSED', 'the client is closed', 'connect again')
 }
 
 function nameFrom(given: unknown): string {

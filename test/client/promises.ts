@@ -512,6 +512,18 @@ export function clientPromises(link: () => Linked): void {
     expect(await client().streams()).not.toContain(name)
   })
 
+  test('stores what was published before it closed, even to a stream that it had not opened yet', async () => {
+    const other = await link().another()
+    const numbers = stream<number>(fresh(), { partitions: 1 })
+    const { signal } = new AbortController()
+    const sent = [1, 2, 3].map(n => other.publish(numbers, n, n === 2 ? { signal } : {}))
+    const all = other.publishAll(numbers, [4, 5])
+    await other.close()
+    expect(await Promise.all(sent)).toHaveLength(3)
+    expect(await all).toMatchObject({ stored: 2 })
+    expect(await values(client().read(numbers))).toEqual([1, 2, 3, 4, 5])
+  })
+
   test('stores what was on its way when it closes, and refuses what comes later', async () => {
     const other = await link().another()
     const numbers = stream<number>(fresh())
