@@ -44,10 +44,17 @@ export interface Bounds {
   readonly max?: number
 }
 
-function amount(where: string, given: unknown, units: Readonly<Record<string, number>>, want: string, bounds: Bounds = {}) {
+function amount(
+  where: string,
+  given: unknown,
+  units: Readonly<Record<string, number>>,
+  want: string,
+  bounds: Bounds = {},
+) {
   if (typeof given === 'number' && Number.isFinite(given)) return within(where, given, bounds)
   const parts = typeof given === 'string' ? /^\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*$/.exec(given) : null
-  const unit = parts === null ? undefined : Object.hasOwn(units, parts[2] as string) ? units[parts[2] as string] : undefined
+  const unit =
+    parts === null ? undefined : Object.hasOwn(units, parts[2] as string) ? units[parts[2] as string] : undefined
   if (parts === null || unit === undefined) throw badOption(where, want, given)
   return within(where, Math.round(Number(parts[1]) * unit), bounds)
 }
@@ -61,7 +68,11 @@ function within(where: string, value: number, { min = 0, max = Number.MAX_SAFE_I
 /** The error for a value that does not fit: what was wanted, what came, and its type. */
 export function badOption(where: string, want: string, given: unknown): DefinitionError {
   const type = given === null ? 'null' : Array.isArray(given) ? 'array' : typeof given
-  return new DefinitionError('BAD_OPTION', `${where} must be ${want}, but is ${show(given)} (${type})`, `change ${where}`)
+  return new DefinitionError(
+    'BAD_OPTION',
+    `${where} must be ${want}, but is ${show(given)} (${type})`,
+    `change ${where}`,
+  )
 }
 
 /**
@@ -81,13 +92,23 @@ export function knownOptions(where: string, given: unknown, known: readonly stri
 /** `did you mean "batchSize"?`, or the list of what there is when nothing is near. */
 export function didYouMean(name: string, known: readonly string[]): string {
   const nearest = [...known].sort((a, b) => distance(name, a) - distance(name, b))[0]
-  if (nearest !== undefined && distance(name, nearest) <= Math.max(2, name.length / 3)) return `did you mean "${nearest}"?`
+  if (nearest !== undefined && distance(name, nearest) <= Math.max(2, name.length / 3))
+    return `did you mean "${nearest}"?`
   return known.length === 0 ? 'it takes none' : `it takes ${known.join(', ')}`
 }
 
 function show(given: unknown): string {
-  const text = typeof given === 'function' ? 'a function' : typeof given === 'symbol' ? 'a symbol' : JSON.stringify(given)
-  return text === undefined ? String(given) : text.length > 60 ? `${text.slice(0, 57)}...` : text
+  const text = typeof given === 'function' ? 'a function' : typeof given === 'symbol' ? 'a symbol' : written(given)
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text
+}
+
+/** As JSON; as JavaScript says it where JSON has no form, as for a bigint, a circle or undefined. */
+function written(given: unknown): string {
+  try {
+    return (JSON.stringify(given) as string | undefined) ?? String(given)
+  } catch {
+    return String(given)
+  }
 }
 
 /** How many letters must be changed, added or taken away, upper and lower case alike. */

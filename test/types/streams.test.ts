@@ -40,7 +40,9 @@ test('a stream has the type that is given, that its key function names, that its
   expectTypeOf(stream('a', { key: (c: Click) => c.user })).toEqualTypeOf<Stream<Click>>()
   expectTypeOf(stream('a', { codec: json<Click>() })).toEqualTypeOf<Stream<Click>>()
   expectTypeOf(stream('a', { codec: bytes() })).toEqualTypeOf<Stream<Uint8Array>>()
-  expectTypeOf(stream('a', { codec: avro<Click>({}) })).toEqualTypeOf<Stream<Click>>()
+  expectTypeOf(stream('a', { codec: avro<Click>({ type: 'record', name: 'Click', fields: [] }) })).toEqualTypeOf<
+    Stream<Click>
+  >()
   expectTypeOf(stream('a')).toEqualTypeOf<Stream<unknown>>()
   const schema = z.object({ user: z.string(), n: z.coerce.number() })
   expectTypeOf(stream('a', { validate: schema, key: v => v.user })).toEqualTypeOf<Stream<{ user: string; n: number }>>()
