@@ -102,10 +102,13 @@ function show(given: unknown): string {
   return text.length > 60 ? `${text.slice(0, 57)}...` : text
 }
 
+/** Its declared type says that there always is a text. */
+const stringify: (given: unknown) => string | undefined = JSON.stringify
+
 /** As JSON; as JavaScript says it where JSON has no form, as for a bigint, a circle or undefined. */
 function written(given: unknown): string {
   try {
-    return (JSON.stringify(given) as string | undefined) ?? String(given)
+    return stringify(given) ?? String(given)
   } catch {
     return String(given)
   }
