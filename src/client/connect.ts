@@ -47,13 +47,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Client> {
   if (![1, 3, 5].includes(replicas)) throw badOption('replicas of connect', '1, 3 or 5', replicas)
   if (typeof onEvent !== 'function') throw badOption('onEvent of connect', 'a function', onEvent)
   const parts = { clock: systemClock, chance: systemChance, tell: onEvent, replicas }
-  const ports = await openPorts(link, parts)
-  try {
-    return await linked(ports, parts)
-  } catch (error) {
-    await ports.close()
-    throw error
-  }
+  return linked(await openPorts(link, parts), parts)
 }
 
 type Link = JetStreamOptions | { readonly dataDir: string } | { readonly memory: true }

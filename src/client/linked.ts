@@ -22,8 +22,8 @@ export interface LinkedParts extends StreamsParts {
 }
 
 /** A client on these ports, which it closes when it is closed itself. */
-export async function linked(ports: Ports, parts: LinkedParts): Promise<Client> {
-  return new Linked(ports, await Streams.on(ports, parts), parts)
+export function linked(ports: Ports, parts: LinkedParts): Client {
+  return new Linked(ports, new Streams(ports, parts), parts)
 }
 
 const CLOSE_WAIT_MS = 5000
@@ -151,7 +151,7 @@ class Linked implements Client {
     this.#check()
     settingsOf(stream)
     const known = this.#openings.get(stream) as Opening<T> | undefined
-    if (known !== undefined) return known
+    if (known !== undefined && known.ready?.sender.gone !== true) return known
     const lane = this.#lane(stream as Stream<T>)
     const opening: Opening<T> = { lane, ready: undefined, waiting: 0 }
     this.#openings.set(stream, opening as unknown as Opening<never>)

@@ -110,14 +110,22 @@ async function takeAsync<T>(run: Run<T>, values: AsyncIterable<T>, abort: Interr
   try {
     for (;;) {
       for (let room = run.room(); room !== undefined; room = run.room()) await abort.wait(room)
-      const next = await abort.wait(iterator.next())
-      ended = next.done === true
-      if (next.done || !run.add(next.value)) return
+      const next = await abort.wait(nextOf(iterator, run))
+      ended = next?.done === true
+      if (next === undefined || next.done || !run.add(next.value)) return
     }
   } finally {
     // One that hangs in next() would never answer, so nobody waits for it.
     if (!ended) void Promise.resolve(iterator.return?.()).catch(() => {})
   }
+}
+
+/** The next value, or undefined when a record failed while it was awaited: it may be long in coming. */
+function nextOf<T>(iterator: AsyncIterator<T>, run: Run<T>): Promise<IteratorResult<T> | undefined> {
+  return new Promise((resolve, reject) => {
+    run.whenFailed = () => resolve(undefined)
+    Promise.resolve(iterator.next()).then(resolve, reject)
+  })
 }
 
 /** The counts of one `publishAll`, and its batches when the stream has them. */
@@ -132,6 +140,8 @@ class Run<T> {
   #failure: { readonly error: unknown } | undefined
   #whenSettled: (() => void) | undefined
   #cancelFlush: Cancel | undefined
+  /** Called when a failure has ended it. */
+  whenFailed: (() => void) | undefined
 
   constructor(lane: Lane<T>, options: PublishAllOptions<T>) {
     this.#lane = lane
@@ -198,7 +208,7 @@ class Run<T> {
     if (onFailed !== undefined && error instanceof StreamNodeError) this.#tell(() => onFailed(error, index))
     else if (this.#failure === undefined) {
       if (error instanceof StreamNodeError) Object.assign(error, { facts: { ...error.facts, index } })
-      this.#failure = { error }
+      this.#end(error)
     }
     this.#check()
   }
@@ -208,8 +218,13 @@ class Run<T> {
     try {
       told()
     } catch (error) {
-      this.#failure ??= { error }
+      this.#end(error)
     }
+  }
+
+  #end(error: unknown): void {
+    this.#failure ??= { error }
+    this.whenFailed?.()
   }
 
   #going(): boolean {

@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { systemChance, systemClock } from '../clock.js'
 import { avro } from '../codec/avro.js'
+import { DefinitionError } from '../errors.js'
 import { openEmbedded } from '../log/embedded/embedded.js'
 import type { Bucket } from '../log/bucket.js'
 import type { Ports } from '../log/ports.js'
 import { silent, type Event } from '../telemetry/events.js'
-import { KeptStreams, streamFrom } from './kept.js'
+import { bucketOf, KeptStreams, streamFrom } from './kept.js'
 import { Streams } from './open.js'
 import { settingsOf, stream } from './stream.js'
 
@@ -17,7 +18,7 @@ const parts = { chance: systemChance, tell: silent, replicas: 1 }
 beforeEach(async () => {
   ports = await openEmbedded({ memory: true }, { clock: systemClock, ...parts })
   bucket = await ports.bucket({ name: 'stream-node', replicas: 1 })
-  kept = new KeptStreams(bucket)
+  kept = new KeptStreams(() => Promise.resolve(bucket))
 })
 afterEach(() => ports.close())
 
@@ -109,7 +110,7 @@ test('an entry of a later version asks for a newer program', async () => {
 })
 
 test('a definition that differs makes no stream, and a stream that differs leaves no definition', async () => {
-  const streams = await Streams.on(ports, parts)
+  const streams = new Streams(ports, parts)
   await kept.settle(stream('gone', { partitions: 3 }), 'write')
   await expect(streams.open(stream('gone'), 'write')).rejects.toThrow(code('STREAM_DIFFERS'))
   expect(await ports.log.find('gone')).toBeUndefined()
@@ -119,13 +120,60 @@ test('a definition that differs makes no stream, and a stream that differs leave
 })
 
 test('a name whose stream was deleted is no stream, and is not made anew', async () => {
-  const streams = await Streams.on(ports, parts)
+  const streams = new Streams(ports, parts)
   await streams.open(stream('clicks'), 'write')
   const byName = await streams.named('clicks')
   await streams.open(byName, 'read')
   await ports.log.drop('clicks')
   await expect(streams.open(byName, 'read')).rejects.toThrow(code('NO_SUCH_STREAM'))
   expect(await ports.log.find('clicks')).toBeUndefined()
+})
+
+test('a name whose stream was deleted is told as that, not as a slip', async () => {
+  const streams = new Streams(ports, parts)
+  await streams.open(stream('clicks'), 'write')
+  await ports.log.drop('clicks')
+  const error = await streams.kept.missing('clicks')
+  expect(error).toMatchObject({ code: 'NO_SUCH_STREAM' })
+  expect(error.message).toMatch(/"clicks" was deleted, and only its definition is still kept/)
+})
+
+test('refuses a name that no stream can have', async () => {
+  const streams = new Streams(ports, parts)
+  for (const name of ['', 'a.*', 'x'.repeat(10_000)]) {
+    await expect(streams.named(name)).rejects.toThrow(code('BAD_NAME'))
+  }
+})
+
+test('the bucket gets as many copies as the first stream asks for, and stays as it is later', async () => {
+  const asked: unknown[] = []
+  let made: number | undefined
+  const cluster: Pick<Ports, 'bucket'> = {
+    async bucket({ replicas }) {
+      asked.push(replicas)
+      made ??= replicas ?? 1
+      if (replicas !== undefined && replicas !== made) throw new DefinitionError('STREAM_DIFFERS', 'differs', '')
+      return bucket
+    },
+  }
+  const open = async (replicas?: 1 | 3 | 5) => {
+    const definitions = new KeptStreams(bucketOf(cluster, 1))
+    await definitions.settle(stream('clicks', replicas === undefined ? {} : { replicas }), 'write')
+    await definitions.names()
+  }
+  await open(3)
+  await open()
+  expect(asked).toEqual([3, 1, undefined])
+})
+
+test('asks for the bucket again when it could not be opened', async () => {
+  let away = true
+  const definitions = new KeptStreams(
+    bucketOf({ bucket: () => (away ? Promise.reject(new Error('away')) : Promise.resolve(bucket)) }, 1),
+  )
+  await expect(definitions.names()).rejects.toThrow('away')
+  away = false
+  expect(await definitions.names()).toEqual([])
 })
 
 test('tells, and goes on, where definitions may not be written', async () => {
@@ -139,7 +187,7 @@ test('tells, and goes on, where definitions may not be written', async () => {
         put: () => Promise.resolve({ ending: 'refused', why: 'denied', error }),
       }),
   }
-  const streams = await Streams.on({ ...shut, log: ports.log }, { ...parts, tell: event => events.push(event) })
+  const streams = new Streams({ ...shut, log: ports.log }, { ...parts, tell: event => events.push(event) })
   const open = await streams.open(stream('clicks'), 'write')
   expect(open.stream.name).toBe('clicks')
   expect(events).toMatchObject([{ type: 'log.warning', what: expect.stringContaining('clicks') as string }])

@@ -7,6 +7,7 @@ import { codecOf, movedOn, type CodecDefinition, type Use } from '../codec/codec
 import { DefinitionError, IntegrityError } from '../errors.js'
 import { didYouMean } from '../options.js'
 import type { Bucket } from '../log/bucket.js'
+import type { Ports } from '../log/ports.js'
 import { idRule, keyRule, timeRule, type Rule } from './derive.js'
 import {
   IDLE_AFTER_DEFAULT_MS,
@@ -39,13 +40,35 @@ export interface KeptStream {
   readonly source?: { readonly stream: string; readonly subject: string }
 }
 
+/** Gives the bucket; `replicas`: how many copies it gets if this makes it. Else it stays as it is. */
+export type BucketOf = (replicas?: number) => Promise<Bucket>
+
+/** The bucket of a log, opened when it is first asked for, so that the first stream can say how many copies it gets. */
+export function bucketOf(ports: Pick<Ports, 'bucket'>, replicasDefault: number): BucketOf {
+  let opening: Promise<Bucket> | undefined
+  return (replicas = replicasDefault) =>
+    (opening ??= opened(ports, replicas).catch((error: unknown) => {
+      opening = undefined
+      throw error
+    }))
+}
+
+async function opened(ports: Pick<Ports, 'bucket'>, replicas: number): Promise<Bucket> {
+  try {
+    return await ports.bucket({ name: BUCKET, replicas })
+  } catch (error) {
+    if (!(error instanceof DefinitionError && error.code === 'STREAM_DIFFERS')) throw error
+    return ports.bucket({ name: BUCKET })
+  }
+}
+
 /** The definitions in one log. */
 export class KeptStreams {
-  constructor(readonly bucket: Bucket) {}
+  constructor(readonly bucket: BucketOf) {}
 
   /** Throws what `settle` throws for a definition that differs; writes nothing. */
   async verify<T>(stream: Stream<T>, use: Use): Promise<void> {
-    const kept = await this.find(stream.name)
+    const kept = await this.#find(stream.name, await this.bucket(settingsOf(stream).replicas))
     if (kept !== undefined) merged(stream.name, kept, keptOf(stream), use)
   }
 
@@ -56,12 +79,13 @@ export class KeptStreams {
    */
   async settle<T>(stream: Stream<T>, use: Use): Promise<boolean> {
     const own = keptOf(stream)
+    const bucket = await this.bucket(settingsOf(stream).replicas)
     for (;;) {
-      const entry = await this.bucket.get(entryKey(stream.name))
+      const entry = await bucket.get(entryKey(stream.name))
       const kept = entry?.value === undefined ? undefined : parse(stream.name, entry.value)
       const wanted = kept === undefined ? own : merged(stream.name, kept, own, use)
       if (kept !== undefined && (use === 'read' || same(kept, wanted))) return true
-      const ending = await this.bucket.put(entryKey(stream.name), bytesOf(wanted), entry?.revision ?? 0)
+      const ending = await bucket.put(entryKey(stream.name), bytesOf(wanted), entry?.revision ?? 0)
       if (ending.ending === 'stored') return true
       if (ending.ending === 'refused' && ending.why === 'denied') return kept !== undefined
       // Somebody was first, or nobody can say: what is kept now tells.
@@ -72,19 +96,28 @@ export class KeptStreams {
 
   /** The definition of a stream, if one is kept. */
   async find(name: string): Promise<KeptStream | undefined> {
-    const entry = await this.bucket.get(entryKey(name))
+    return this.#find(name, await this.bucket())
+  }
+
+  async #find(name: string, bucket: Bucket): Promise<KeptStream | undefined> {
+    const entry = await bucket.get(entryKey(name))
     return entry?.value === undefined ? undefined : parse(name, entry.value)
   }
 
   /** The names of all streams with a definition, sorted. */
   async names(): Promise<readonly string[]> {
-    const keys = await this.bucket.keys(STREAMS)
+    const keys = await (await this.bucket()).keys(STREAMS)
     return keys.map(key => key.slice(STREAMS.length + 1)).sort()
   }
 
   /** `NO_SUCH_STREAM`, with the nearest name there is, or some of those there are. */
   async missing(name: string): Promise<DefinitionError> {
     const names = await this.names()
+    if (names.includes(name)) {
+      const what = `stream "${name}" was deleted, and only its definition is still kept`
+      const mend = 'a program that defines it and publishes to it makes it anew'
+      return new DefinitionError('NO_SUCH_STREAM', what, mend, { facts: { name } })
+    }
     const near = didYouMean(name, names)
     const some = names.length > NAMED_MAX ? [...names.slice(0, NAMED_MAX), '...'] : names
     const mend =

@@ -5,11 +5,11 @@
 import type { Chance } from '../clock.js'
 import type { SchemaStore, Use } from '../codec/codec.js'
 import { DefinitionError } from '../errors.js'
-import type { Bucket } from '../log/bucket.js'
 import type { LogStream, StreamSpec } from '../log/log.js'
 import type { Ports } from '../log/ports.js'
 import type { Tell } from '../telemetry/events.js'
-import { BUCKET, KeptStreams, streamFrom } from './kept.js'
+import { BUCKET, bucketOf, KeptStreams, streamFrom, type BucketOf } from './kept.js'
+import { goodName } from './name.js'
 import { settingsOf, type Stream } from './stream.js'
 import { Wire } from './wire.js'
 
@@ -31,18 +31,14 @@ export class Streams {
   readonly #tell: Tell
   readonly #replicas: number
 
-  private constructor(ports: Ports, bucket: Bucket, { chance, tell, replicas }: StreamsParts) {
+  constructor(ports: Ports, { chance, tell, replicas }: StreamsParts) {
+    const bucket = bucketOf(ports, replicas)
     this.kept = new KeptStreams(bucket)
     this.#ports = ports
     this.#schemas = schemasIn(bucket)
     this.#chance = chance
     this.#tell = tell
     this.#replicas = replicas
-  }
-
-  /** Opens the bucket in which definitions and schemas are kept. */
-  static async on(ports: Ports, parts: StreamsParts): Promise<Streams> {
-    return new Streams(ports, await bucketOf(ports, parts.replicas), parts)
   }
 
   /**
@@ -64,17 +60,20 @@ export class Streams {
     return { stream, log, wire: new Wire(stream, codec, this.#ports.log, turn) }
   }
 
-  /** The stream of this name as it is kept. Rejects with `NO_SUCH_STREAM`. */
+  /** The stream of this name as it is kept. Rejects with `NO_SUCH_STREAM`, with `BAD_NAME` for a name that none can have. */
   async named(name: string): Promise<Stream<unknown>> {
-    const kept = await this.kept.find(name)
+    const kept = await this.kept.find(goodName(name))
     if (kept === undefined) throw await this.kept.missing(name)
     return streamFrom(name, kept)
   }
 
   async #log<T>(stream: Stream<T>, byName: boolean): Promise<LogStream> {
     const there = await this.#ports.log.find(stream.name)
-    if (byName && there === undefined && settingsOf(stream).source === undefined)
-      throw await this.kept.missing(stream.name)
+    if (byName && settingsOf(stream).source === undefined) {
+      if (there === undefined) throw await this.kept.missing(stream.name)
+      // Opening it by what is asked for would make it anew if it is deleted meanwhile.
+      if (there.spec.partitions === stream.partitions) return there
+    }
     return this.#ports.log.open(this.#spec(stream, there?.spec))
   }
 
@@ -98,31 +97,17 @@ export interface StreamsParts {
   readonly replicas: number
 }
 
-/** The bucket with so many copies when it is made, else with as many as it has. */
-async function bucketOf(ports: Ports, replicas: number): Promise<Bucket> {
-  let first: unknown
-  for (const copies of [replicas, 1, 3, 5]) {
-    try {
-      return await ports.bucket({ name: BUCKET, replicas: copies })
-    } catch (error) {
-      if (!(error instanceof DefinitionError && error.code === 'STREAM_DIFFERS')) throw error
-      first ??= error
-    }
-  }
-  throw first
-}
-
 /** The schemas that records were written under: the entries `schemas.<fingerprint>` of a bucket. */
-export function schemasIn(bucket: Bucket): SchemaStore {
+export function schemasIn(bucket: BucketOf): SchemaStore {
   const keyOf = (fingerprint: string) => `schemas.${fingerprint}`
   return {
     async get(fingerprint) {
-      const value = (await bucket.get(keyOf(fingerprint)))?.value
+      const value = (await (await bucket()).get(keyOf(fingerprint)))?.value
       return value === undefined ? undefined : Buffer.from(value).toString('utf8')
     },
     async put(fingerprint, schema) {
       if ((await this.get(fingerprint)) !== undefined) return
-      const ending = await bucket.put(keyOf(fingerprint), Buffer.from(schema), 0)
+      const ending = await (await bucket()).put(keyOf(fingerprint), Buffer.from(schema), 0)
       if (ending.ending === 'stored') return
       // The same fingerprint comes with the same text, so whoever was first wrote what we would have.
       if ((await this.get(fingerprint)) !== undefined) return

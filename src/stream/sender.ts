@@ -54,6 +54,7 @@ export class Sender {
   #retryMs = RETRY_MIN_MS
   #waitsForRoom = false
   #closed: UnavailableError | undefined
+  #gone = false
   #roomy: Gate | undefined
   #drained: Gate | undefined
 
@@ -88,6 +89,11 @@ export class Sender {
     // With nothing in line, nobody but this call would notice the room.
     this.#pump()
     return roomy.promise
+  }
+
+  /** The stream was deleted since it was opened: nothing more can be sent this way. */
+  get gone(): boolean {
+    return this.#gone
   }
 
   /** Resolves when everything given so far has been settled. */
@@ -250,6 +256,7 @@ export class Sender {
   #fail(sending: Sending, error: StreamNodeError): void {
     if (sending.settled) return
     sending.settled = true
+    if (error.code === 'NO_SUCH_STREAM' || error.code === 'STREAM_RECREATED') this.#gone = true
     sending.answer.failed(error)
   }
 

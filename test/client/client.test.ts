@@ -39,7 +39,7 @@ test('works beside a node that runs on the same folder', async () => {
   const dataDir = mkdtempSync(join(folder, 'node-'))
   const parts = { clock: systemClock, chance: systemChance, tell: silent }
   const ports = await openEmbedded({ dataDir, role: 'node' }, parts)
-  await using node = await linked(ports, { ...parts, replicas: 1 })
+  await using node = linked(ports, { ...parts, replicas: 1 })
   await using guest = await connect({ dataDir })
   const numbers = stream<number>('numbers')
   await node.publish(numbers, 1)
