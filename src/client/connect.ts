@@ -37,7 +37,7 @@ const FOLDER_DEFAULT = '.stream-node'
 /**
  * Connects to a log: JetStream with `servers` (or any other option of a NATS connection), the embedded log with
  * `dataDir`, one in memory with `memory`. With none of them, `NATS_URL` or `NATS_CONTEXT` in the environment mean
- * JetStream, else it is the embedded log in `.stream-node`.
+ * JetStream, else it is the embedded log in the folder that `STREAM_NODE_DATA_DIR` names, else in `.stream-node`.
  *
  * Rejects with a `DefinitionError` for wrong options or credentials, with `NO_SERVER` when nothing answers.
  */
@@ -59,7 +59,8 @@ async function openPorts(link: Link, parts: Parameters<typeof linked>[1]): Promi
     return openJetStream(link as JetStreamOptions, { clock, chance, tell, env: process.env })
   }
   const { openEmbedded } = await import('../log/embedded/embedded.js')
-  const where = Object.keys(link).length === 0 ? { dataDir: FOLDER_DEFAULT } : link
+  const where =
+    Object.keys(link).length === 0 ? { dataDir: process.env['STREAM_NODE_DATA_DIR'] || FOLDER_DEFAULT } : link
   return openEmbedded({ ...where, role: 'guest' }, { clock, chance, tell })
 }
 

@@ -73,11 +73,17 @@ test('goes to the server of the environment, else to the folder of the project',
     process.chdir(mkdtempSync(join(folder, 'project-')))
     delete process.env['NATS_URL']
     delete process.env['NATS_CONTEXT']
+    delete process.env['STREAM_NODE_DATA_DIR']
     {
       await using client = await connect()
       expect(client.log).toMatch(/\.stream-node/)
       await using same = await connect({ dataDir: undefined, servers: undefined } as unknown as ConnectOptions)
       expect(same.log).toBe(client.log)
+    }
+    process.env['STREAM_NODE_DATA_DIR'] = 'elsewhere'
+    {
+      await using client = await connect()
+      expect(client.log).toMatch(/elsewhere/)
     }
     process.env['NATS_URL'] = 'nats://127.0.0.1:1'
     await expect(connect()).rejects.toThrow(expect.objectContaining({ code: 'NO_SERVER' }))
