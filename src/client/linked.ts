@@ -42,8 +42,13 @@ class Linked implements Client {
   readonly #streams: Streams
   readonly #clock: Clock
   readonly #name: string
-  readonly #openings = new Map<unknown, Opening<never>>()
-  readonly #senders = new Set<Sender>()
+  /** Kept no longer than the streams themselves: a program may define or name one for each record. */
+  readonly #openings = new WeakMap<object, Opening<never>>()
+  /** Of those that are not open yet. */
+  readonly #lanes = new Set<Promise<unknown>>()
+  /** One that nobody holds has nothing on its way: the log holds it as long as it has. */
+  readonly #senders = new Set<WeakRef<Sender>>()
+  readonly #unused = new FinalizationRegistry<WeakRef<Sender>>(sender => this.#senders.delete(sender))
   #ids = 0
   #closing: Promise<void> | undefined
   #ended = false
@@ -131,16 +136,16 @@ class Linked implements Client {
     await Promise.race([this.#settled(), pause(this.#clock, CLOSE_WAIT_MS, waited.signal)])
     waited.abort()
     this.#ended = true
-    for (const sender of this.#senders) sender.close()
+    for (const sender of this.#senders) sender.deref()?.close()
     await this.#ports.close()
   }
 
   /** Resolves when all that was published by now has its answer, even to a stream that is still being opened. */
   async #settled(): Promise<void> {
-    await Promise.allSettled([...this.#openings.values()].map(({ lane }) => lane))
+    await Promise.allSettled(this.#lanes)
     // Who waited for a lane sends before the next turn of the event loop.
     await pause(this.#clock, 0)
-    await Promise.all([...this.#senders].map(sender => sender.drained()))
+    for (const sender of [...this.#senders]) await sender.deref()?.drained()
   }
 
   #check(): void {
@@ -155,11 +160,14 @@ class Linked implements Client {
     const lane = this.#lane(stream as Stream<T>)
     const opening: Opening<T> = { lane, ready: undefined, waiting: 0 }
     this.#openings.set(stream, opening as unknown as Opening<never>)
-    lane.then(
-      ready => (opening.ready = ready),
-      // The next try begins anew: what was missing may be there by then.
-      () => this.#openings.delete(stream),
-    )
+    this.#lanes.add(lane)
+    lane
+      .then(
+        ready => (opening.ready = ready),
+        // The next try begins anew: what was missing may be there by then.
+        () => this.#openings.delete(stream),
+      )
+      .finally(() => this.#lanes.delete(lane))
     return opening
   }
 
@@ -168,7 +176,9 @@ class Linked implements Client {
     const { last } = await open.log.extent()
     if (this.#ended) throw closedError()
     const sender = new Sender(open.log, last, this.#clock)
-    this.#senders.add(sender)
+    const held = new WeakRef(sender)
+    this.#senders.add(held)
+    this.#unused.register(sender, held)
     return { open, sender, clock: this.#clock, nextId: () => `${this.#name}/${++this.#ids}` }
   }
 }

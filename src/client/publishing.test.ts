@@ -1,5 +1,7 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { systemChance, systemClock } from '../clock.js'
+import { pause, systemChance, systemClock } from '../clock.js'
 import { bytes } from '../codec/bytes.js'
 import { openEmbedded } from '../log/embedded/embedded.js'
 import type { Ports } from '../log/ports.js'
@@ -63,4 +65,34 @@ test('does not make a stream anew that was deleted, by its name', async () => {
   }
   await expect(client.describe('clicks')).rejects.toThrow(/was deleted, and only its definition is still kept/)
   expect(await ports.log.names()).toEqual([])
+})
+
+test('keeps nothing of a stream that its program has let go of', async () => {
+  let letGo = 0
+  const registry = new FinalizationRegistry<undefined>(() => letGo++)
+  for (let n = 0; n < 50; n++) {
+    const passing = stream<number>('clicks')
+    registry.register(passing, undefined)
+    await client.publish(passing, n)
+  }
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  for (let n = 0; n < 50 && letGo < 40; n++) {
+    collect()
+    await pause(systemClock, 10)
+  }
+  expect(letGo).toBeGreaterThanOrEqual(40)
+})
+
+test('refuses the first record when no reader could derive its time or key', async () => {
+  const clicks = stream<{ at: Date }>('clicks', { time: 'at' })
+  await expect(client.publish(clicks, { at: new Date(0) })).rejects.toMatchObject({ code: 'BAD_TIME' })
+  expect(await client.publish(clicks, { at: new Date(0) }, { time: 0 })).toMatchObject({ position: 1 })
+  const keyed = stream<{ at: Date }>('keyed', { key: ({ at }) => at.toISOString() })
+  await expect(client.publish(keyed, { at: new Date(0) })).rejects.toMatchObject({ code: 'BAD_KEY' })
+})
+
+test.each(['message', 'batch'] as const)('refuses a key that is no whole text, in a %s', async format => {
+  const clicks = stream<number>('clicks', { format })
+  await expect(client.publish(clicks, 1, { key: 'a\ud800' })).rejects.toMatchObject({ code: 'BAD_KEY' })
 })

@@ -35,6 +35,7 @@ export interface FramedFor extends Framed {
 export class Wire<T> {
   readonly #settings: StreamSettings<T>
   #turn: number
+  #readable = false
   /** Of the message that was asked about last, so that `ready` and `read` take it apart once. */
   #frames: { readonly from: LogRecord; readonly framed: readonly Framed[] } | undefined
 
@@ -63,7 +64,7 @@ export class Wire<T> {
     const id = about.id ?? this.#settings.id?.of(value)
     const partition = this.#partition(value, about, id)
     const headers = this.#headers(about)
-    const payload = this.#sized(this.codec.encode(value))
+    const payload = this.#payload(value, about)
     return headers === undefined
       ? { partition, payload, id: id ?? unnamed }
       : { partition, payload, id: id ?? unnamed, headers }
@@ -74,7 +75,8 @@ export class Wire<T> {
     const value = this.#valid(given, 'encode')
     const partition = this.#partition(value, about, about.id)
     if (about.headers !== undefined) checkHeaders(this.stream.name, about.headers)
-    const payload = this.#sized(this.codec.encode(value))
+    if (about.key !== undefined) checkUnicode(this.stream.name, about.key)
+    const payload = this.#payload(value, about)
     return { partition, key: about.key, time: about.time, headers: about.headers, payload }
   }
 
@@ -134,6 +136,24 @@ export class Wire<T> {
       }
       take(record)
     }
+  }
+
+  #payload(value: T, about: About): Uint8Array {
+    const payload = this.#sized(this.codec.encode(value))
+    if (!this.#readable) this.#checkReadable(payload, about)
+    return payload
+  }
+
+  /**
+   * Every reader derives key and time from what it decodes, and JSON makes a text of a Date. So the first record is
+   * looked at as its readers will, before all of them are stored and none can be read.
+   */
+  #checkReadable(payload: Uint8Array, about: About): void {
+    const { key, time } = this.#settings
+    const read = this.#valid(this.codec.decode(payload), 'decode')
+    if (about.key === undefined) key?.of(read)
+    if (about.time === undefined) time?.of(read)
+    this.#readable = true
   }
 
   #sized(payload: Uint8Array): Uint8Array {
@@ -222,12 +242,14 @@ function checkHeaders(name: string, headers: Readonly<Record<string, string>>): 
 }
 
 function encodeKey(name: string, key: Key): string {
-  try {
-    return encodeURIComponent(key)
-  } catch (cause) {
-    const what = `a key for stream "${name}" holds half of a surrogate pair, which no UTF-8 text can`
-    throw new DefinitionError('BAD_KEY', what, 'cut texts between whole characters', { cause })
-  }
+  checkUnicode(name, key)
+  return encodeURIComponent(key)
+}
+
+function checkUnicode(name: string, key: Key): void {
+  if (!/\p{Surrogate}/u.test(key)) return
+  const what = `a key for stream "${name}" holds half of a surrogate pair, which no UTF-8 text can`
+  throw new DefinitionError('BAD_KEY', what, 'cut texts between whole characters')
 }
 
 const OURS = Buffer.from('Sn-')
