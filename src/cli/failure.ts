@@ -66,6 +66,7 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   NO_SERVER: exits.unreachable,
   DISCONNECTED: exits.unreachable,
   TIMED_OUT: exits.timedOut,
+  BAD_NAME: exits.usage,
   BAD_OPTION: exits.badConfig,
   UNKNOWN_OPTION: exits.badConfig,
   BAD_DATA_FOLDER: exits.badConfig,
