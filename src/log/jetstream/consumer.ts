@@ -58,7 +58,9 @@ export class PullConsumer {
   readonly #name: string
   readonly #inbox: string
   readonly #subscription: Subscription
+  readonly #pullSubject: string
   readonly #leavePulls: () => void
+  readonly #stopHearingDenials: () => void
   readonly #askAgain = () => this.#of.ready()
   #pulls: Pull[] = []
   #pullId = 0
@@ -75,6 +77,12 @@ export class PullConsumer {
     this.#inbox = link.inbox()
     this.#subscription = link.listen(`${this.#inbox}.*`, message => this.#hear(message), {
       failed: error => of.failed(error),
+    })
+    this.#pullSubject = `${link.api}.CONSUMER.MSG.NEXT.${of.stream}.${this.#name}`
+    this.#stopHearingDenials = link.onDenied(subject => {
+      if (subject !== this.#pullSubject) return false
+      of.failed(link.denied(`read stream "${of.stream}"`, `publish "${subject}"`))
+      return true
     })
     this.#leavePulls = link.pulls.join()
   }
@@ -121,7 +129,7 @@ export class PullConsumer {
 
   /** Sends pulls while there is room for what they may bring, beside what the reader holds. */
   ask(heldRecords: number, heldBytes: number): void {
-    const { stream, recordsMax, bytesMax } = this.#of
+    const { recordsMax, bytesMax } = this.#of
     let records = heldRecords
     let bytes = heldBytes
     for (const pull of this.#pulls) {
@@ -134,7 +142,7 @@ export class PullConsumer {
       this.#pulls.push(pull)
       const request = `{"batch":${pull.records},"max_bytes":${pull.bytes},${PULL_TIMES}}`
       const reply = `${this.#inbox}.${pull.id}`
-      this.#link.nc.publish(`${this.#link.api}.CONSUMER.MSG.NEXT.${stream}.${this.#name}`, request, { reply })
+      this.#link.nc.publish(this.#pullSubject, request, { reply })
       if (pull.large) return
       records += pull.records
       bytes += pull.bytes
@@ -145,6 +153,7 @@ export class PullConsumer {
   close(): void {
     if (this.#subscription.isClosed()) return
     this.#subscription.unsubscribe()
+    this.#stopHearingDenials()
     this.#leavePulls()
     this.#link.pulls.leave(this.#askAgain)
     for (const pull of this.#pulls.splice(0)) this.#over(pull)
