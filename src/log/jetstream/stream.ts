@@ -156,11 +156,13 @@ export class JetStreamStream implements LogStream {
    * nothing bounds the stream, only purges move its beginning, and they are noted for each partition.
    */
   async #floor(partition: number | undefined, first: Position): Promise<Position> {
+    // Whoever owns it keeps no notes for us, and its partitions, if it has any, are not ours.
+    if (this.spec.source !== undefined) return first
     const [own, any] = await Promise.all([
       this.#floors.get(this.#name, this.incarnation, partition),
       this.#floors.get(this.#name, this.incarnation, undefined),
     ])
-    const bounded = Object.keys(this.spec.retention).length > 0 || this.spec.source !== undefined
+    const bounded = Object.keys(this.spec.retention).length > 0
     return !bounded && first <= any ? own : Math.max(own, first)
   }
 
