@@ -12,7 +12,14 @@ import { withTraceContext } from '../telemetry/otel.js'
 import { checkSignal, Interruptible } from './abort.js'
 import type { Client, Published, PublishOptions } from './client.js'
 import { describe, type StreamDescription } from './describe.js'
-import { checkPublishAll, publishAll, type Lane, type PublishAllOptions, type PublishedAll } from './publishing.js'
+import {
+  checkPublishAll,
+  leave,
+  publishAll,
+  type Lane,
+  type PublishAllOptions,
+  type PublishedAll,
+} from './publishing.js'
 import { Reading, type ReadingOptions } from './reading.js'
 
 /** What a client needs beside the log. */
@@ -92,12 +99,16 @@ class Linked implements Client {
     checkPublishAll(stream, values, options)
     const abort = new Interruptible(options.signal)
     const opening = this.#opening(stream)
+    const begun = begin(values)
     try {
       await turnOf(opening, abort)
+    } catch (error) {
+      if (Symbol.asyncIterator in begun) leave(begun[Symbol.asyncIterator]())
+      throw error
     } finally {
       abort.end()
     }
-    return publishAll(opening.ready as Lane<T>, values, options)
+    return publishAll(opening.ready as Lane<T>, begun, options)
   }
 
   read<T>(stream: Source<T>, options: ReadingOptions = {}): Reading<T> {
@@ -181,6 +192,13 @@ class Linked implements Client {
     this.#unused.register(sender, held)
     return { open, sender, clock: this.#clock, nextId: () => `${this.#name}/${++this.#ids}` }
   }
+}
+
+/** The values, with an asynchronous iterator made at once: a `readline` interface loses the lines that come before it. */
+function begin<T>(values: Iterable<T> | AsyncIterable<T>): Iterable<T> | AsyncIterable<T> {
+  if (!(Symbol.asyncIterator in values)) return values
+  const iterator = values[Symbol.asyncIterator]()
+  return { [Symbol.asyncIterator]: () => iterator }
 }
 
 /** Resolves when the stream is open. Undefined when it is; but who need not wait must not overtake those that do. */

@@ -115,9 +115,13 @@ async function takeAsync<T>(run: Run<T>, values: AsyncIterable<T>, abort: Interr
       if (next === undefined || next.done || !run.add(next.value)) return
     }
   } finally {
-    // One that hangs in next() would never answer, so nobody waits for it.
-    if (!ended) void Promise.resolve(iterator.return?.()).catch(() => {})
+    if (!ended) leave(iterator)
   }
+}
+
+/** Closes an iterator that nobody reads on. One that hangs in `next()` would never answer, so nobody waits for it. */
+export function leave(iterator: AsyncIterator<unknown>): void {
+  void Promise.resolve(iterator.return?.()).catch(() => {})
 }
 
 /** The next value, or undefined when a record failed while it was awaited: it may be long in coming. */

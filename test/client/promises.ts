@@ -1,4 +1,6 @@
 /** What a client promises whatever log it is linked to: one list of tests for all kinds. */
+import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
 import {
   avro,
@@ -162,6 +164,28 @@ export function clientPromises(link: () => Linked): void {
     await expect(client().publishAll(numbers, [1, 2], { onStored })).rejects.toThrow('no more disk for the report')
     expect(await client().publish(numbers, 3)).toMatchObject({ repeat: false })
     expect(await values(client().read(numbers))).toEqual([1, 2, 3])
+  })
+
+  test('takes every line of a readline interface, which loses those that nobody waits for', async () => {
+    const input = createInterface({ input: Readable.from(['a\nb\n', 'c\n']) })
+    const texts = stream<string>(fresh(), { partitions: 1 })
+    expect(await client().publishAll(texts, input)).toMatchObject({ stored: 3 })
+    expect(await values(client().read(texts))).toEqual(['a', 'b', 'c'])
+  })
+
+  test('lets an iterable go when its stream cannot be opened', async () => {
+    const name = fresh()
+    await client().publish(stream<number>(name), 1)
+    let left = false
+    const values: AsyncIterable<number> = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => expect.fail('took a value'),
+        return: async () => ({ value: undefined, done: (left = true) }),
+      }),
+    }
+    const call = client().publishAll(stream<number>(name, { partitions: 3 }), values)
+    await expect(call).rejects.toThrow(code('STREAM_DIFFERS'))
+    expect(left).toBe(true)
   })
 
   test('takes no more from an iterable than the log takes', async () => {
