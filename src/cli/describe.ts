@@ -1,5 +1,6 @@
 /** `describe`: the streams there are, or all that is known about one. */
 import type { StreamDescription } from '../client/describe.js'
+import { StreamNodeError } from '../errors.js'
 import { linked } from './link.js'
 import type { Flags } from './flags.js'
 import { counted, say, write } from './terminal.js'
@@ -13,12 +14,21 @@ export async function describe(name: string | undefined, flags: Flags): Promise<
       return
     }
     const all: StreamDescription[] = []
-    for (const stream of await client.streams()) all.push(await client.describe(stream))
+    for (const stream of await client.streams()) {
+      const description = await client.describe(stream).catch(sayDeleted)
+      if (description !== undefined) all.push(description)
+    }
     if (flags.output === 'text') say(`${counted(all.length, 'stream')} on ${client.log}`)
     await show(all, flags, false)
   } finally {
     await client.close()
   }
+}
+
+/** One that was deleted keeps nobody from seeing the others. */
+function sayDeleted(error: unknown): undefined {
+  if (!(error instanceof StreamNodeError) || error.code !== 'NO_SUCH_STREAM') throw error
+  say(error.message)
 }
 
 async function show(all: readonly StreamDescription[], { output }: Flags, one: boolean): Promise<void> {

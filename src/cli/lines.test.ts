@@ -29,6 +29,13 @@ test('gives the lines with their numbers, without blank ones, ends of lines and 
   expect(await read('')).toEqual([])
 })
 
+test('gives raw lines as they are: blank ones, carriage returns and a byte order mark too', async () => {
+  const lines: Line[] = []
+  const given = Buffer.from('\uFEFFa\r\n\n \nb')
+  for await (const some of linesOf(chunks(given, [2]), true)) lines.push(...some)
+  expect(lines.map(({ bytes }) => bytes.toString())).toEqual(['\uFEFFa\r', '', ' ', 'b'])
+})
+
 test('gives the same lines however the bytes are cut', async () => {
   const line = fc.string({ unit: 'grapheme', maxLength: 12 }).map(text => text.replaceAll(/[\r\n\uFEFF]/g, ''))
   await fc.assert(

@@ -17,8 +17,12 @@ export class LongLine extends Error {
   }
 }
 
-/** The lines that are not blank, many at once. Throws `LongLine`, and what the input throws. */
-export async function* linesOf(input: AsyncIterable<Uint8Array>): AsyncGenerator<Line[], void> {
+/**
+ * The lines that are not blank, as text has them, many at once; `raw`: all lines, with every byte between their ends.
+ * Throws `LongLine`, and what the input throws.
+ */
+export async function* linesOf(input: AsyncIterable<Uint8Array>, raw = false): AsyncGenerator<Line[], void> {
+  const add = raw ? addRaw : addText
   let number = 0
   let parts: Buffer[] = []
   let held = 0
@@ -46,7 +50,11 @@ export async function* linesOf(input: AsyncIterable<Uint8Array>): AsyncGenerator
 
 const BOM = Buffer.from([0xef, 0xbb, 0xbf])
 
-function add(lines: Line[], number: number, whole: Buffer): void {
+function addRaw(lines: Line[], number: number, bytes: Buffer): void {
+  lines.push({ number, bytes })
+}
+
+function addText(lines: Line[], number: number, whole: Buffer): void {
   let bytes = whole.at(-1) === 13 ? whole.subarray(0, -1) : whole
   if (number === 1 && bytes.subarray(0, 3).equals(BOM)) bytes = bytes.subarray(3)
   if (bytes.some(byte => byte !== 32 && byte !== 9)) lines.push({ number, bytes })

@@ -22,7 +22,7 @@ export async function publish(name: string, values: readonly string[], flags: Pu
   try {
     const target = await targetOf(client, name, flags)
     const work = new Work(target, flags)
-    await work.run(client, values.length > 0 ? argumentsAs(values) : stdinAs())
+    await work.run(client, values.length > 0 ? argumentsAs(values) : stdinAs(isRaw(target)))
   } finally {
     await client.close()
   }
@@ -58,13 +58,18 @@ interface Raw {
   readonly bytes: Buffer
 }
 
+/** Whether the bytes are the records, and not JSON for them. */
+function isRaw(target: Stream<unknown>): boolean {
+  return settingsOf(target).codec.name === 'bytes'
+}
+
 async function* argumentsAs(values: readonly string[]): AsyncGenerator<readonly Raw[], void> {
   yield values.map((value, i) => ({ where: `value ${i + 1}`, bytes: Buffer.from(value) }))
 }
 
-async function* stdinAs(): AsyncGenerator<readonly Raw[], void> {
+async function* stdinAs(raw: boolean): AsyncGenerator<readonly Raw[], void> {
   if (process.stdin.isTTY) say('reading one value a line from the terminal; Ctrl-D ends it')
-  for await (const lines of linesOf(process.stdin)) {
+  for await (const lines of linesOf(process.stdin, raw)) {
     yield lines.map(line => ({ where: `line ${line.number}`, bytes: line.bytes }))
   }
 }
@@ -127,7 +132,7 @@ class Work {
   }
 
   async *#values(input: AsyncIterable<readonly Raw[]>): AsyncGenerator<unknown, void> {
-    const raw = settingsOf(this.#target).codec.name === 'bytes'
+    const raw = isRaw(this.#target)
     const halt = () => process.stdin.destroy()
     this.#stop.addEventListener('abort', halt, { once: true })
     try {

@@ -270,8 +270,23 @@ describe.each(['embedded', 'JetStream'])('on the %s log', kind => {
     )
     failedWith(await run(['publish', stream, '1', '--create', '--codec', 'bytes']), 1, 'CODEC_DIFFERS')
     failedWith(await run(['publish', stream, '1', '--create', '--key-field', 'name']), 1, 'STREAM_DIFFERS')
-    failedWith(await run(['publish', 'no.dots', '1', '--create']), 1, 'BAD_NAME')
+    failedWith(await run(['publish', 'no.dots', '1', '--create']), 2, 'BAD_NAME')
   })
+})
+
+test('lists the streams there are though one was deleted, and makes none anew', async () => {
+  const dataDir = join(folder, 'deleted')
+  for (const name of ['gone', 'there']) await command.run(['publish', name, '1', '--create', '--data-dir', dataDir])
+  const ports = await openEmbedded({ dataDir }, { clock: systemClock, chance: systemChance, tell: silent })
+  onTestFinished(() => ports.close())
+  await ports.log.drop('gone')
+  const { code, stdout, stderr } = await command.run(['describe', '-o', 'jsonl', '--data-dir', dataDir])
+  expect([code, stdout.split('\n').length, stdout]).toEqual([0, 2, expect.stringContaining('"there"')])
+  expect(stderr).toContain('stream "gone" was deleted')
+  for (const verb of ['tail', 'describe']) {
+    failedWith(await command.run([verb, 'gone', '--data-dir', dataDir]), 1, 'NO_SUCH_STREAM', 'was deleted')
+  }
+  expect(await ports.log.names()).toEqual(['there'])
 })
 
 test('works on the embedded log beside a running node, and its records reach the node', async () => {
