@@ -16,12 +16,16 @@ interface Common {
   readonly onEvent?: Tell
 }
 
+/** Options of another kind of log: a program that gives both does not compile. */
+type Without<Names extends string> = { readonly [Name in Names]?: never }
+
 /** A NATS server with JetStream. What is absent comes from the `NATS_*` environment. */
-export type ConnectToServer = JetStreamOptions & Common
+export type ConnectToServer = JetStreamOptions & Common & Without<'dataDir' | 'memory' | 'sync'>
 /** The embedded log in a folder; a node may be running on it. */
-export type ConnectToFolder = Common & Pick<EmbeddedOptions, 'sync'> & { readonly dataDir: string }
+export type ConnectToFolder = Common &
+  Pick<EmbeddedOptions, 'sync'> & { readonly dataDir: string } & Without<keyof JetStreamOptions | 'memory'>
 /** A log in memory, gone with the client: for tests and trials. */
-export type ConnectToMemory = Common & { readonly memory: true }
+export type ConnectToMemory = Common & { readonly memory: true } & Without<keyof JetStreamOptions | 'dataDir' | 'sync'>
 
 export type ConnectOptions = ConnectToServer | ConnectToFolder | ConnectToMemory
 

@@ -170,4 +170,10 @@ test('one kind of log is chosen, with the options of that kind', () => {
   program(() => connect({ memory: 'yes' }))
   // @ts-expect-error no such way to sync
   program(() => connect({ dataDir: './data', sync: 'always' }))
+  // @ts-expect-error options of two kinds of log
+  program(() => connect({ servers: 'nats://a', dataDir: './data' }))
+  // @ts-expect-error options of two kinds of log
+  program(() => connect({ dataDir: './data', user: 'ann' }))
+  // @ts-expect-error options of two kinds of log
+  program(() => connect({ memory: true, sync: 'disk' }))
 })
