@@ -10,10 +10,9 @@ import { openJetStream } from '../../src/log/jetstream/jetstream.js'
 import type { JetStreamOptions } from '../../src/log/jetstream/options.js'
 import type { Ending, LogStream, StreamSpec } from '../../src/log/log.js'
 import type { Ports } from '../../src/log/ports.js'
-import { START } from '../../src/log/record.js'
 import { silent } from '../../src/telemetry/events.js'
 import { startServer, type ServerOptions, type TestServer } from '../nats-server/server.js'
-import { takeUntil, textsOf } from './steps.js'
+import { textsOf } from './steps.js'
 
 const SOON_MS = 3000
 const KB = 1024
@@ -69,12 +68,8 @@ async function fillUp(stream: LogStream, from = 0): Promise<Filled> {
   }
 }
 
-/** The first `count` texts of a stream. */
-async function take(stream: LogStream, count: number): Promise<string[]> {
-  const reader = stream.read({ after: START })
-  const texts = await takeUntil(reader, texts => texts.length >= count)
-  await reader.return()
-  return texts.map(text => text.trimEnd())
+async function trimmedTextsOf(stream: LogStream): Promise<string[]> {
+  return (await textsOf(stream)).map(text => text.trimEnd())
 }
 
 /** Fills a stream, sees the refusal, makes room, and sees that appends go on and nothing acknowledged is gone. */
@@ -89,13 +84,14 @@ async function fillAndGoOn(stream: LogStream, said: RegExp): Promise<void> {
   const { message } = (ending as { error: Error }).error
   expect(message).toMatch(said)
   expect(message).toMatch(/; free space or raise the limit/)
-  expect(await take(stream, stored.length)).toEqual(stored)
+  expect(await trimmedTextsOf(stream)).toEqual(stored)
+  expect((await stream.last(0))?.position).toBe(last)
 
   await stream.purge(0, last)
   const again = await fillUp(stream, stored.length)
   expect(again.stored.length).toBeGreaterThan(0)
   expect(again.ending).toMatchObject({ why: 'full' })
-  expect(await take(stream, again.stored.length + 1)).toEqual([...stored.slice(-1), ...again.stored])
+  expect(await trimmedTextsOf(stream)).toEqual([...stored.slice(-1), ...again.stored])
 }
 
 describe('what is full says so, keeps what it has, and takes more when there is room:', () => {

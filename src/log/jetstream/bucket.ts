@@ -7,10 +7,11 @@ import { DefinitionError, FencedError, UnavailableError } from '../../errors.js'
 import { keyFault, type Bucket, type BucketSpec, type Entry, type Revision, type Watch } from '../bucket.js'
 import type { Ending } from '../log.js'
 import { encodeHeaders, LogRecord, START } from '../record.js'
+import { codeOf, NO_STREAM, notMade } from './api-error.js'
 import type { Link } from './link.js'
 import { Reader, recreated } from './reader.js'
-import { codeOf, lastOf, NO_STREAM, notMade, type StoredMessage } from './stream.js'
-import type { Target, Writer } from './writer.js'
+import { lastOf, type StoredMessage } from './stream.js'
+import { isDoubtful, type Target, type Writer } from './writer.js'
 
 const NS_PER_MS = 1_000_000
 /** For how long the server remembers ids of writes; the default of key-value buckets. */
@@ -72,15 +73,17 @@ class JetStreamBucket implements Bucket {
   }
 
   async keys(prefix?: string): Promise<readonly string[]> {
-    const found: string[] = []
+    const found = new Set<string>()
     const { reader, keyOf } = this.#read(prefix, true)
     for await (const { records, behind } of reader) {
       for (const record of records) {
-        if (record.header(OPERATION) === undefined) found.push(keyOf(record))
+        // A key that is written meanwhile comes again.
+        if (record.header(OPERATION) === undefined) found.add(keyOf(record))
+        else found.delete(keyOf(record))
       }
       if (behind === 0) break
     }
-    return found.sort()
+    return [...found].sort()
   }
 
   watch(prefix?: string): Watch {
@@ -101,12 +104,11 @@ class JetStreamBucket implements Bucket {
       // winner on servers whose check alone lets one through. Where nothing is expected, that check is sound.
       const head = encodeHeaders(all, expect === 0 ? undefined : `${key}/${expect}`)
       const ending = await this.#send(subject, head, value)
-      const doubtful =
-        ending.ending === 'stored' ? ending.repeat : ending.ending === 'refused' && ending.why === 'expected'
-      if (!doubtful) return ending
+      if (!isDoubtful(ending)) return ending
       const there = await this.#last(key)
       if (there !== undefined && writerOf(there) === writer)
         return { ending: 'stored', position: there.seq, repeat: false }
+      if (ending.ending === 'unknown') return ending
       if ((there?.seq ?? 0) === expect) {
         const what = `nobody can say yet who wrote entry "${key}"`
         return { ending: 'unknown', error: new UnavailableError('TIMED_OUT', what, 'read it back') }
@@ -160,6 +162,7 @@ class JetStreamBucket implements Bucket {
       lastToRead: () => Promise.resolve(0),
       floor: () => Promise.resolve(0),
       dense: false,
+      bounded: false,
     })
     return { reader, keyOf: record => keys[record.partition] as string }
   }

@@ -1,27 +1,20 @@
 /** One JetStream stream as a `LogStream`: records appended over the shared writer, read by pull consumers. */
 import type { JetStreamManager, StreamInfo } from '@nats-io/jetstream'
 import { AckPolicy, DeliverPolicy } from '@nats-io/jetstream'
-import {
-  DefinitionError,
-  FencedError,
-  InvariantError,
-  messageOf,
-  StreamNodeError,
-  UnavailableError,
-} from '../../errors.js'
+import { DefinitionError, FencedError, InvariantError, UnavailableError } from '../../errors.js'
 import { appendFault } from '../fault.js'
 import type { Append, BatchReader, Ending, Extent, LogStream, ReadOptions, Refused, StreamSpec } from '../log.js'
 import { encodeHeaders, LogRecord, type Position } from '../record.js'
+import { codeOf, NO_MESSAGE, NO_STREAM } from './api-error.js'
 import type { Floors } from './floors.js'
+import { findForgotten, mayForget } from './forgotten.js'
 import type { Link } from './link.js'
 import { Reader, recreated } from './reader.js'
-import type { Target, Writer } from './writer.js'
+import { Shared } from './shared.js'
+import { isDoubtful, type Target, type Writer } from './writer.js'
 
 const RECORDS_MAX = 1000
 const BYTES_MAX = 1024 * 1024
-/** The server's codes for a stream and for a message that are not there. */
-export const NO_STREAM = 10059
-const NO_MESSAGE = 10037
 const NS_PER_MS = 1_000_000
 
 export class JetStreamStream implements LogStream {
@@ -35,7 +28,10 @@ export class JetStreamStream implements LogStream {
   readonly #name: string
   /** The subjects of the partitions, by number; of a `source` the one that is read. */
   readonly #subjects: readonly string[]
-  #asking: { readonly now: Promise<StreamInfo>; next: Promise<StreamInfo> | undefined } | undefined
+  /** The stream as the leader has it now. */
+  readonly #info = new Shared<StreamInfo>(() => this.#call('read the state', jsm => jsm.streams.info(this.#name)))
+  /** Up to where any partition was purged. */
+  readonly #purged = new Shared<Position>(() => this.#floors.get(this.#name, this.incarnation, undefined))
 
   constructor(link: Link, writer: Writer, floors: Floors, spec: StreamSpec, info: StreamInfo) {
     this.#link = link
@@ -94,6 +90,7 @@ export class JetStreamStream implements LogStream {
       lastToRead: () => this.#lastToRead(single),
       floor: first => this.#floor(single, first),
       dense: this.spec.partitions === 1 && this.spec.source === undefined,
+      bounded: this.#isBounded(),
     })
   }
 
@@ -103,7 +100,7 @@ export class JetStreamStream implements LogStream {
   }
 
   async extent(): Promise<Extent> {
-    const { created, state } = await this.#info()
+    const { created, state } = await this.#info.get()
     return { first: Math.max(1, state.first_seq), last: state.last_seq, incarnation: created }
   }
 
@@ -158,12 +155,14 @@ export class JetStreamStream implements LogStream {
   async #floor(partition: number | undefined, first: Position): Promise<Position> {
     // Whoever owns it keeps no notes for us, and its partitions, if it has any, are not ours.
     if (this.spec.source !== undefined) return first
-    const [own, any] = await Promise.all([
-      this.#floors.get(this.#name, this.incarnation, partition),
-      this.#floors.get(this.#name, this.incarnation, undefined),
-    ])
-    const bounded = Object.keys(this.spec.retention).length > 0
-    return !bounded && first <= any ? own : Math.max(own, first)
+    const own = await this.#floors.get(this.#name, this.incarnation, partition)
+    if (this.#isBounded()) return Math.max(own, first)
+    return first <= own || first <= (await this.#purged.get()) ? own : first
+  }
+
+  /** True when the log may drop records by itself. Others' streams may be bounded without our word. */
+  #isBounded(): boolean {
+    return Object.keys(this.spec.retention).length > 0 || this.spec.source !== undefined
   }
 
   /**
@@ -171,12 +170,11 @@ export class JetStreamStream implements LogStream {
    * repeat (`duplicate`, or "wrong last sequence"), and a refusal may speak of a race that is still under way.
    */
   async #settled(ending: Ending, partition: number, id: string, expect: Position): Promise<Ending> {
-    const doubtful =
-      ending.ending === 'stored' ? ending.repeat : ending.ending === 'refused' && ending.why === 'expected'
-    if (!doubtful) return ending
+    if (!isDoubtful(ending)) return ending
     try {
       const last = await this.last(partition)
       if (last?.id === id) return { ending: 'stored', position: last.position, repeat: true }
+      if (ending.ending === 'unknown') return ending
       if ((last?.position ?? 0) !== expect) {
         if (ending.ending === 'refused') return ending
         return this.#lost(partition, expect, last?.position ?? 0)
@@ -198,29 +196,6 @@ export class JetStreamStream implements LogStream {
   #unsettled(partition: number): UnavailableError {
     const what = `nobody can say yet who wrote to partition ${partition} of stream "${this.#name}"`
     return new UnavailableError('TIMED_OUT', what, 'send the same id and bytes again, or read the tail')
-  }
-
-  /**
-   * The stream as the leader has it now. Many readers ask at once after a lost link; all who ask while a request is on
-   * its way share the one after it, so that no answer is older than its question.
-   */
-  #info(): Promise<StreamInfo> {
-    if (this.#asking === undefined) {
-      const now = this.#call('read the state', jsm => jsm.streams.info(this.#name))
-      const asking: { now: Promise<StreamInfo>; next: Promise<StreamInfo> | undefined } = { now, next: undefined }
-      this.#asking = asking
-      const over = () => {
-        this.#asking = undefined
-      }
-      now.then(over, over)
-      return now
-    }
-    const asking = this.#asking
-    asking.next ??= asking.now.then(
-      () => this.#info(),
-      () => this.#info(),
-    )
-    return asking.next
   }
 
   #call<T>(what: string, ask: (jsm: JetStreamManager) => Promise<T>): Promise<T> {
@@ -263,27 +238,6 @@ export function subjectsOf({ name, partitions }: StreamSpec): string[] {
   return Array.from({ length: partitions }, (_, partition) => `${name}.${partition}`)
 }
 
-/** The JetStream API's code of an error, if it has one. */
-export function codeOf(error: unknown): unknown {
-  return (error as { code?: unknown } | undefined)?.code
-}
-
-/** The server's codes for a limit of the account, or of the server, that leaves no room for another stream. */
-const NO_ROOM: readonly unknown[] = [10002, 10023, 10027, 10028, 10047]
-
-/** Why the server did not make a stream or a bucket, in our words. */
-export function notMade(what: string, error: unknown): StreamNodeError {
-  if (error instanceof StreamNodeError) return error
-  const said = `${what} cannot be made: ${messageOf(error)}`
-  if (NO_ROOM.includes(codeOf(error))) {
-    const mend = 'drop what is not needed, or raise the limit of the account or the server'
-    return new UnavailableError('LOG_FULL', said, mend, { cause: error })
-  }
-  const mend =
-    'look at the limits of the account, at the number of servers for the replicas, and at other streams with its subjects'
-  return new DefinitionError('STREAM_DIFFERS', said, mend, { cause: error })
-}
-
 /** A message as the API gives it. */
 export interface StoredMessage {
   readonly subject: string
@@ -300,7 +254,10 @@ export async function lastOf(link: Link, stream: string, subject: string): Promi
     type Answer = { message?: StoredMessage; error?: { code: number; err_code?: number; description?: string } }
     const answer = await link.ask<Answer>(`STREAM.MSG.GET.${stream}`, { last_by_subj: subject })
     const { error } = answer
-    if (error === undefined || error.err_code === NO_MESSAGE) return answer
+    if (error === undefined) return answer
+    if (error.err_code === NO_MESSAGE) {
+      return mayForget(link) ? { message: await findForgotten(link, stream, subject) } : {}
+    }
     if (error.err_code === NO_STREAM) throw recreated(stream, { stream }, true)
     throw new UnavailableError(
       'DISCONNECTED',

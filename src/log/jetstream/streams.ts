@@ -2,9 +2,10 @@
 import { DiscardPolicy, RetentionPolicy, StorageType, type StreamConfig, type StreamInfo } from '@nats-io/jetstream'
 import { DefinitionError } from '../../errors.js'
 import type { Log, LogStream, StreamSpec } from '../log.js'
+import { codeOf, NO_STREAM, notMade } from './api-error.js'
 import type { Floors } from './floors.js'
 import type { Link } from './link.js'
-import { codeOf, JetStreamStream, NO_STREAM, notMade, subjectsOf } from './stream.js'
+import { JetStreamStream, subjectsOf } from './stream.js'
 import type { Writer } from './writer.js'
 
 /** Marks the streams that we made, on servers without metadata too. */
