@@ -189,13 +189,15 @@ export class PullConsumer {
     const weight = (message as Sized).size()
     const subject = this.#of.subject ?? message.subject
     const payload = message.data
-    const head = headBefore(payload, weight - subject.length - reply.length - payload.length)
+    // In bytes, since others' subjects and streams need not be ASCII.
+    const around = Buffer.byteLength(subject) + Buffer.byteLength(reply)
+    const head = headBefore(payload, weight - around - payload.length)
     this.#of.take(delivery, subject, head, payload)
-    this.#count(weight)
+    this.#count(weight, delivery.behind)
   }
 
   /** Counts a record against the pull that brought it, as the server does. */
-  #count(weight: number): void {
+  #count(weight: number, behind: number): void {
     const pull = this.#pulls[0]
     if (pull === undefined) return
     pull.untouched = false
@@ -203,8 +205,8 @@ export class PullConsumer {
     pull.bytes -= weight
     if (pull.records > 0 && pull.bytes > 0) return
     this.#pulls.shift()
-    // Where there was one large record there may be more.
-    if (pull.large) this.#large = weight > this.#link.pulls.share()
+    // Where there was one large record there may be more. But while none is ready, others need the room more.
+    if (pull.large) this.#large = behind > 0 && weight > this.#link.pulls.share()
     this.#over(pull)
     this.#of.ready()
   }

@@ -222,8 +222,11 @@ export class Link {
         const why = isNoResponders(error) ? 'JetStream does not answer' : `the link to ${this.server} broke`
         return new UnavailableError('DISCONNECTED', `could not ${what}: ${why}`, 'it is tried again', { cause: error })
       }
-      default:
-        return error
+      default: {
+        if (!AWAY.includes((error as { code?: unknown }).code)) return error
+        const mend = 'it is tried again; see to it that most servers of the cluster are up'
+        return new UnavailableError('DISCONNECTED', `could not ${what}: ${error.message}`, mend, { cause: error })
+      }
     }
   }
 
@@ -327,6 +330,8 @@ export class Link {
 }
 
 const JETSTREAM_NOT_ENABLED_FOR_ACCOUNT = 10039
+/** What a cluster answers while it has no leader, or while the servers with the stream are down. */
+const AWAY: readonly unknown[] = [10004, 10008, 10009, 10118]
 /** A slow server, or one that reads its users anew, refuses now and then; this many times in a row is a no. */
 const REFUSALS_MAX = 20
 

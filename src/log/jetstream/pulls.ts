@@ -4,7 +4,7 @@
  */
 
 /** Half of it is for shares, two to a reader; half for large records. */
-const LINK_BYTES = 48 * 1024 * 1024
+const LINK_BYTES = 16 * 1024 * 1024
 const SHARE_MIN = 4096
 /** What stands around the largest payload in the server's count: subject, reply and headers. */
 const AROUND_PAYLOAD = 64 * 1024

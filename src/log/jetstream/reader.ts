@@ -32,6 +32,8 @@ export interface Reading {
   readonly untilEnd: boolean
   /** True when all records of the stream are ours, so that their positions follow one another. */
   readonly dense: boolean
+  /** True when retention may drop records, so that a reader which did not ask for a while may be overrun. */
+  readonly bounded: boolean
   /** Where the stream begins and ends, asked of the leader. */
   extent(): Promise<Extent>
   /** The position of the last record there is to read, asked of the leader; 0 when there is none. */
@@ -72,6 +74,8 @@ export class Reader implements BatchReader {
   #wake: (() => void) | undefined
   #silentLooks = 0
   #cancelLook: Cancel | undefined
+  /** What came after this position is not given out before it is known that nothing of it was dropped. */
+  #proving: Position | undefined
   readonly #stopHooks: (() => void)[] = []
 
   constructor(link: Link, reading: Reading) {
@@ -86,10 +90,10 @@ export class Reader implements BatchReader {
 
   async next(): Promise<IteratorResult<Batch, undefined>> {
     if (this.#state === 'fresh') this.#begin()
-    while (this.#ready.length === 0 && this.#failure === undefined && this.#state !== 'ended') {
+    while (!this.#hasBatch() && this.#failure === undefined && this.#state !== 'ended') {
       await new Promise<void>(wake => (this.#wake = wake))
     }
-    const batch = this.#ready.shift()
+    const batch = this.#hasBatch() ? this.#ready.shift() : undefined
     if (batch !== undefined) {
       this.#heldRecords -= batch.records.length
       this.#heldBytes -= batch.bytes
@@ -143,10 +147,14 @@ export class Reader implements BatchReader {
           this.#fail(ours)
           return
         }
-        const { clock, chance } = this.#link.tools
-        await pause(clock, RETRY_MIN_MS + (RETRY_MAX_MS - RETRY_MIN_MS) * chance.fraction())
+        await this.#retryLater()
       }
     }
+  }
+
+  #retryLater(): Promise<void> {
+    const { clock, chance } = this.#link.tools
+    return pause(clock, RETRY_MIN_MS + (RETRY_MAX_MS - RETRY_MIN_MS) * chance.fraction())
   }
 
   #isAttaching(): boolean {
@@ -205,14 +213,46 @@ export class Reader implements BatchReader {
     }
     if (this.#received === START || lastOfEach) return
     const floor = await this.#reading.floor(extent.first)
-    if (floor <= this.#received + 1) return
-    const what = `records of stream "${stream}" between ${this.#received} and ${floor} were deleted before they were read`
-    const mend = 'keep records longer than the longest outage, or start anew from what is left'
-    throw new IntegrityError('OVERRUN', what, mend, { facts })
+    if (floor > this.#received + 1) throw overrun(floor, facts)
+  }
+
+  #hasBatch(): boolean {
+    const [first] = this.#ready
+    return first !== undefined && (this.#proving === undefined || first.position <= this.#proving)
   }
 
   #ask(): void {
-    if (this.#state === 'reading' && this.#link.up) this.#consumer?.ask(this.#heldRecords, this.#heldBytes)
+    const consumer = this.#consumer
+    if (consumer === undefined || this.#state !== 'reading' || !this.#link.up) return
+    const idle: boolean = !consumer.waits
+    consumer.ask(this.#heldRecords, this.#heldBytes)
+    if (idle && consumer.waits && this.#proving === undefined) void this.#prove()
+  }
+
+  /**
+   * While nothing was asked for, retention may have dropped what was to come next, and the consumer would go on behind
+   * the gap. So what comes now waits until the leader has said that the stream still begins before it.
+   */
+  async #prove(): Promise<void> {
+    const { bounded, lastOfEach = false } = this.#reading
+    if (!bounded || lastOfEach || this.#received === START) return
+    const after = (this.#proving = this.#received)
+    while (this.#proving !== undefined && this.#failure === undefined && this.#state !== 'ended') {
+      try {
+        const { stream, incarnation } = this.#reading
+        const extent = await this.#reading.extent()
+        const facts = { stream, after, first: extent.first, last: extent.last }
+        if (extent.incarnation !== incarnation) throw recreated(stream, facts)
+        if (extent.first > after + 1) throw overrun(extent.first, facts)
+        this.#proving = undefined
+        if (this.#until !== undefined && this.#received >= this.#until) this.#stop()
+        this.#wakeUp()
+      } catch (error) {
+        const ours = this.#ours(error)
+        if (!(ours instanceof UnavailableError) || this.#link.ended !== undefined) this.#fail(ours)
+        else await this.#retryLater()
+      }
+    }
   }
 
   /** One record, on the hot path. */
@@ -240,7 +280,8 @@ export class Reader implements BatchReader {
     const bytes = record.bytes
     const { recordsMax, bytesMax } = this.#reading
     let batch = this.#ready[this.#ready.length - 1]
-    if (batch === undefined || batch.records.length >= recordsMax || batch.bytes + bytes > bytesMax) {
+    const proven = this.#proving === undefined || batch === undefined || batch.position > this.#proving
+    if (batch === undefined || !proven || batch.records.length >= recordsMax || batch.bytes + bytes > bytesMax) {
       batch = { records: [], bytes: 0, position: START, behind: 0 }
       this.#ready.push(batch)
     }
@@ -265,7 +306,8 @@ export class Reader implements BatchReader {
 
   #finish(position: Position): void {
     if (position > this.#received) this.#give(position)
-    this.#stop()
+    if (this.#proving === undefined) this.#stop()
+    else this.#detach()
   }
 
   #fail(error: StreamNodeError): void {
@@ -338,6 +380,12 @@ export class Reader implements BatchReader {
       // It is asked again after the next long silence, and a lost stream is found by the heartbeats.
     }
   }
+}
+
+function overrun(floor: Position, facts: { readonly stream: string; readonly after: Position }): IntegrityError {
+  const what = `records of stream "${facts.stream}" between ${facts.after} and ${floor} were deleted before they were read`
+  const mend = 'keep records longer than the longest outage, or start anew from what is left'
+  return new IntegrityError('OVERRUN', what, mend, { facts })
 }
 
 /** The error for a stream that is no longer the one that was opened. */

@@ -8,6 +8,7 @@ import { Head } from './writer.js'
 
 /** Set on the answer of a handler that threw: its message, percent-encoded. */
 const FAILED = 'Sn-Failed'
+const MESSAGE_MAX = 1000
 /** All who serve a subject stand in one queue, so that each request reaches one of them. */
 const QUEUE = 'sn'
 
@@ -90,7 +91,9 @@ async function answer(
     message.respond(await handler(message.data, message.subject))
   } catch (error) {
     const headers = new Head()
-    headers.bytes = encodeHeaders({ [FAILED]: encodeURIComponent(messageOf(error)) || '%20' })
+    // Half a character cannot be encoded, and a very long message cannot be sent.
+    const said = Buffer.from(messageOf(error).slice(0, MESSAGE_MAX)).toString()
+    headers.bytes = encodeHeaders({ [FAILED]: encodeURIComponent(said) || '%20' })
     message.respond(new Uint8Array(0), { headers: headers as never })
   }
 }

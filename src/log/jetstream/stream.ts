@@ -10,7 +10,7 @@ import type { Floors } from './floors.js'
 import { findForgotten, mayForget } from './forgotten.js'
 import type { Link } from './link.js'
 import { Reader, recreated } from './reader.js'
-import { Shared } from './shared.js'
+import { AskedTogether } from './asked-together.js'
 import { isDoubtful, type Target, type Writer } from './writer.js'
 
 const RECORDS_MAX = 1000
@@ -29,9 +29,11 @@ export class JetStreamStream implements LogStream {
   /** The subjects of the partitions, by number; of a `source` the one that is read. */
   readonly #subjects: readonly string[]
   /** The stream as the leader has it now. */
-  readonly #info = new Shared<StreamInfo>(() => this.#call('read the state', jsm => jsm.streams.info(this.#name)))
+  readonly #info = new AskedTogether<StreamInfo>(() =>
+    this.#call('read the state', jsm => jsm.streams.info(this.#name)),
+  )
   /** Up to where any partition was purged. */
-  readonly #purged = new Shared<Position>(() => this.#floors.get(this.#name, this.incarnation, undefined))
+  readonly #purged = new AskedTogether<Position>(() => this.#floors.get(this.#name, this.incarnation, undefined))
 
   constructor(link: Link, writer: Writer, floors: Floors, spec: StreamSpec, info: StreamInfo) {
     this.#link = link

@@ -12,7 +12,7 @@ import {
   messageOf,
   UnavailableError,
 } from '../../errors.js'
-import type { Ending, Refused } from '../log.js'
+import type { Ending, Refused, Unknown } from '../log.js'
 import type { Position } from '../record.js'
 import type { Link } from './link.js'
 
@@ -51,7 +51,8 @@ export class Writer {
   #ticket = 0
   #bytes = 0
   #flying = 0
-  #holdUntil = 0
+  /** Set while nothing is sent, since nobody took a stream's records a moment ago. */
+  #cancelHold: Cancel | undefined
   #waiting: { promise: Promise<void>; resolve: () => void; reject: (error: Error) => void } | undefined
   #cancelSweep: Cancel | undefined
   #sweep = 0
@@ -100,8 +101,6 @@ export class Writer {
       const promise = new Promise<void>((yes, no) => ([resolve, reject] = [yes, no]))
       promise.catch(() => {})
       this.#waiting = { promise, resolve, reject }
-      const hold = this.#holdUntil - this.#link.tools.clock.elapsed()
-      if (hold > 0) this.#link.tools.clock.after(hold, () => this.#makeRoom())
       if (this.#link.ended !== undefined) reject(this.#link.ended)
     }
     return this.#waiting.promise
@@ -129,16 +128,16 @@ export class Writer {
   /** Half the window must be free before a full one takes more, so that a waiter wakes to a good many. */
   #hasRoom(): boolean {
     const least = this.#waiting === undefined ? 1 : 2
-    return (
-      this.#link.up && this.#flying < WINDOW_RECORDS / least && this.#bytes < WINDOW_BYTES / least && !this.#holds()
-    )
+    const free = this.#flying < WINDOW_RECORDS / least && this.#bytes < WINDOW_BYTES / least
+    return this.#link.up && free && this.#cancelHold === undefined
   }
 
-  #holds(): boolean {
-    if (this.#holdUntil === 0) return false
-    if (this.#link.tools.clock.elapsed() < this.#holdUntil) return true
-    this.#holdUntil = 0
-    return false
+  /** Holds back for a moment, and lets those go on who wait when it is over. */
+  #hold(): void {
+    this.#cancelHold ??= this.#link.tools.clock.after(HOLD_MS, () => {
+      this.#cancelHold = undefined
+      this.#makeRoom()
+    })
   }
 
   #makeRoom(): void {
@@ -154,21 +153,28 @@ export class Writer {
     const flight = this.#window[ticket % WINDOW_RECORDS]
     if (flight?.ticket !== ticket) return // it had ended unknown before its ack came
     const ending = this.#read(flight, message)
-    this.#land(flight, ending)
+    if (ending !== undefined) this.#land(flight, ending)
   }
 
-  /** What an ack says. The common one is read from its bytes: `{"stream":"s","seq":12}`, `"duplicate": true` at times. */
-  #read(flight: Flight, message: Msg): Ending {
+  /**
+   * What an ack says; undefined when it is none, since others may listen to the subject, and answer. The common one is
+   * read from its bytes: `{"stream":"s","seq":12}`, `"duplicate": true` at times.
+   */
+  #read(flight: Flight, message: Msg): Ending | undefined {
     const ack = message.data
     const position = ack.length > 2 && ack[2] === LETTER_S ? trailingNumber(ack) : 0
     if (position > 0) return this.#stored(flight, position, false)
     if (ack.length === 0) {
-      this.#holdUntil = this.#link.tools.clock.elapsed() + HOLD_MS
+      if (message.headers?.code !== NO_RESPONDERS) return undefined
+      this.#hold()
       return nobodyTakes(flight.target.name)
     }
     const said = message.json<{ seq?: number; duplicate?: boolean; error?: ApiError }>()
     if (said.error !== undefined) return refusedBy(flight, said.error)
-    return this.#stored(flight, said.seq ?? 0, said.duplicate === true)
+    if (typeof said.seq !== 'number') return undefined
+    const repeat = said.duplicate === true
+    // A cluster that knows the id, but has not stored its record yet, has no position for it.
+    return repeat && said.seq === 0 ? underWay(flight) : this.#stored(flight, said.seq, repeat)
   }
 
   #stored(flight: Flight, position: Position, repeat: boolean): Ending {
@@ -207,6 +213,8 @@ export class Writer {
     for (const flight of this.#under(() => true)) this.#land(flight, { ending: 'unknown', error })
     this.#cancelSweep?.()
     this.#cancelSweep = undefined
+    this.#cancelHold?.()
+    this.#cancelHold = undefined
     this.#makeRoom()
   }
 
@@ -281,13 +289,37 @@ interface ApiError {
   readonly description?: string
 }
 
-/** The server's codes that mean "the subject ends elsewhere", and those that mean "another write is just under way". */
-const WRONG_LAST = [10071, 10164, 10158]
+const NO_RESPONDERS = 503
+/** The server's codes that mean "the subject ends elsewhere", or that another write to it is just under way. */
+const WRONG_LAST = [10071, 10164]
+/** Its code for an id whose record is just under way. */
+const ID_UNDER_WAY = 10158
 const TOO_LARGE = [10054, 10097]
 const FULL = [10023, 10047, 10077, 10122, 10167, 10002, 10028, 10074]
 
-function refusedBy({ target }: Flight, error: ApiError): Ending {
+/**
+ * An earlier send of the id is on its way to the other servers of a cluster. It may still be stored, or get lost with
+ * the server that leads.
+ */
+function underWay({ target }: Flight): Unknown {
+  const what = `stream "${target.name}" has not yet stored what was sent under this id before`
+  const error = new UnavailableError('TIMED_OUT', what, 'send the same id and bytes again, or read the tail')
+  return { ending: 'unknown', error }
+}
+
+/**
+ * True when what stands in the log tells more of a compare-and-set than its answer does. Not when the link broke: nobody
+ * can look then, and who waits is to know at once.
+ */
+export function isDoubtful(ending: Ending): boolean {
+  if (ending.ending === 'stored') return ending.repeat
+  return ending.ending === 'refused' ? ending.why === 'expected' : ending.error.code === 'TIMED_OUT'
+}
+
+function refusedBy(flight: Flight, error: ApiError): Ending {
+  const { target } = flight
   const code = error.err_code ?? 0
+  if (code === ID_UNDER_WAY) return underWay(flight)
   const said = error.description ?? `error ${error.code}`
   if (WRONG_LAST.includes(code)) {
     const what = `stream "${target.name}" refused a compare-and-set: ${said}`
