@@ -1,7 +1,13 @@
 /** What a server refuses for want of room, of JetStream or of years: told with its mend, nothing acknowledged lost. */
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
-import { DiscardPolicy, jetstreamManager, type JetStreamManager, type StreamConfig } from '@nats-io/jetstream'
+import {
+  DiscardPolicy,
+  jetstreamManager,
+  RetentionPolicy,
+  type JetStreamManager,
+  type StreamConfig,
+} from '@nats-io/jetstream'
 import { connect as dial } from '@nats-io/transport-node'
 import { describe, expect, test } from 'vitest'
 import { connect, stream as define, StreamNodeError } from 'stream-node'
@@ -10,6 +16,7 @@ import { openJetStream } from '../../src/log/jetstream/jetstream.js'
 import type { JetStreamOptions } from '../../src/log/jetstream/options.js'
 import type { Ending, LogStream, StreamSpec } from '../../src/log/log.js'
 import type { Ports } from '../../src/log/ports.js'
+import { START } from '../../src/log/record.js'
 import { silent } from '../../src/telemetry/events.js'
 import { startServer, type ServerOptions, type TestServer } from '../nats-server/server.js'
 import { textsOf } from './steps.js'
@@ -133,6 +140,30 @@ describe('what is full says so, keeps what it has, and takes more when there is 
       const values: number[] = []
       for await (const { value } of client.read(full)) values.push(value)
       expect(values).toEqual([2, 3, 4])
+    }))
+})
+
+describe('names why a stream cannot be read:', () => {
+  test('no more consumers are allowed', () =>
+    onServer({}, async ({ manager, ports }) => {
+      await manager.streams.add(madeByHand('few', { max_consumers: 1 }))
+      const stream = (await ports.log.find('few')) as LogStream
+      const first = stream.read({ after: START })
+      const waiting = first.next()
+      await expect.poll(async () => (await manager.streams.info('few')).state.consumer_count).toBe(1)
+      await expect(stream.read({ after: START }).next()).rejects.toMatchObject({
+        code: 'STREAM_DIFFERS',
+        message: expect.stringMatching(/"few" cannot be read: .*consumers.*; look at the limits/) as string,
+      })
+      await first.return()
+      await waiting
+    }))
+
+  test('a work queue that somebody else works off', () =>
+    onServer({}, async ({ manager, open }) => {
+      await manager.streams.add({ name: 'WORK', subjects: ['work.>'], retention: RetentionPolicy.Workqueue })
+      const stream = await open('jobs', { source: { stream: 'WORK', subject: 'work.>' } })
+      await expect(stream.read({ after: START }).next()).rejects.toMatchObject({ code: 'STREAM_DIFFERS' })
     }))
 })
 

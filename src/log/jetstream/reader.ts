@@ -5,9 +5,10 @@
  */
 import { DeliverPolicy } from '@nats-io/jetstream'
 import { type Cancel, pause } from '../../clock.js'
-import { IntegrityError, InvariantError, StreamNodeError, UnavailableError } from '../../errors.js'
+import { DefinitionError, IntegrityError, InvariantError, StreamNodeError, UnavailableError } from '../../errors.js'
 import type { Batch, BatchReader, Extent } from '../log.js'
 import { LogRecord, START, type Position } from '../record.js'
+import { codeOf } from './api-error.js'
 import { HEARTBEAT_MS, PullConsumer, type Consuming } from './consumer.js'
 import type { Delivery } from './delivery.js'
 import type { Link } from './link.js'
@@ -338,9 +339,13 @@ export class Reader implements BatchReader {
   }
 
   #ours(error: unknown): StreamNodeError {
-    const ours = this.#link.ours(`read stream "${this.#reading.stream}"`, error)
+    const { stream } = this.#reading
+    const ours = this.#link.ours(`read stream "${stream}"`, error)
     if (ours instanceof StreamNodeError) return ours
-    return new InvariantError(`could not read stream "${this.#reading.stream}": ${ours.message}`, { cause: ours })
+    const what = `stream "${stream}" cannot be read: ${ours.message}`
+    if (codeOf(ours) === undefined) return new InvariantError(what, { cause: ours })
+    const mend = 'look at the limits on consumers and at the retention of the stream and the account'
+    return new DefinitionError('STREAM_DIFFERS', what, mend, { cause: ours })
   }
 
   #lookLater(): void {
