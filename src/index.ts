@@ -30,6 +30,10 @@ export { partitionOf } from './stream/partitioner.js'
 // How people write spans of time and amounts of memory.
 export type { Duration, Size } from './options.js'
 
+// What stands in stream-node.config.ts, for the command.
+export { defineConfig } from './cli/define-config.js'
+export type { StreamNodeConfig } from './cli/define-config.js'
+
 // What goes wrong: the class says what happens next, the code names the case.
 export {
   DefinitionError,

@@ -1,4 +1,5 @@
 /** What the parser gives for the flags of each verb: texts as they were typed. */
+import type { ConfigFile } from './config.js'
 
 /** The flags that every verb takes. */
 export interface Flags {
@@ -17,6 +18,8 @@ export interface Flags {
   readonly timeout?: string
   readonly dataDir?: string
   readonly output: 'text' | 'json' | 'jsonl'
+  /** The config file that `--config` names, or that the folder has. */
+  readonly file?: ConfigFile
 }
 
 export interface PublishFlags extends Flags {

@@ -1,23 +1,26 @@
-/** From flags and environment to a client: which log is meant, and how to reach it. */
+/** From flags, environment and config file to a client: which log is meant, and how to reach it. */
 import { existsSync } from 'node:fs'
 import type { Client } from '../client/client.js'
 import { DefinitionError, messageOf } from '../errors.js'
+import { optionsFromContext, optionsFromEnv, type Environment } from '../log/jetstream/context.js'
 import { parseServers, redact } from '../log/jetstream/servers.js'
-import type { JetStreamOptions } from '../log/jetstream/settings.js'
+import type { JetStreamOptions } from '../log/jetstream/options.js'
 import { duration, type Duration } from '../options.js'
 import type { Event } from '../telemetry/events.js'
+import { configNameOf, type ConfigFile } from './config.js'
 import { UsageError } from './failure.js'
 import type { Flags } from './flags.js'
+import { beneath } from './layers.js'
 import { say } from './terminal.js'
 
 const FOLDER = '.stream-node'
 
 /**
- * Links to the log that the flags name, else the environment, else the one in `.stream-node`. A folder that is not
- * there is made only when asked for: a slip of the path must not look like an empty log.
+ * Links to the log that the flags name, else the environment, else the config file, else the one in `.stream-node`. A
+ * folder that is not there is made only when asked for: a slip of the path must not look like an empty log.
  */
 export async function linked(flags: Flags, { make = false } = {}): Promise<Client> {
-  const log = logOf(flags, process.env)
+  const log = await logOf(flags, process.env)
   const { connect } = await import('../client/connect.js')
   if (log.server !== undefined) return connect({ ...log.server, onEvent: tell })
   const { dataDir } = log
@@ -28,28 +31,46 @@ export async function linked(flags: Flags, { make = false } = {}): Promise<Clien
   return connect({ dataDir, onEvent: tell })
 }
 
-type Env = Readonly<Record<string, string | undefined>>
-
 type Meant = { readonly server: JetStreamOptions } | { readonly server?: never; readonly dataDir: string }
 
-/** Which log is meant. A flag for a server shuts out the folder in the environment, and the other way round. */
-function logOf(flags: Flags, env: Env): Meant {
+/** Which log is meant: the highest layer that names a server or a folder says so, whatever those below it name. */
+export async function logOf(flags: Flags, env: Environment): Promise<Meant> {
   const server = serverOptions(flags)
-  const named = flags.server !== undefined || flags.context !== undefined
+  const [stray] = Object.keys(server).filter(option => option !== 'timeout')
   if (flags.dataDir !== undefined) {
-    const [other] = Object.keys(server)
-    if (other !== undefined) {
-      throw new UsageError(`--data-dir is given, and a flag for a server (${flagOf(other)})`, 'leave one of them out')
+    if (stray !== undefined) {
+      throw new UsageError(`--data-dir is given, and a flag for a server (${flagOf(stray)})`, 'leave one of them out')
     }
     if (flags.dataDir === '') throw new UsageError('--data-dir is empty', 'name a folder, or leave it out')
     return { dataDir: flags.dataDir }
   }
-  if (named || env['NATS_URL'] || env['NATS_CONTEXT']) return { server: { name: 'stream-node command', ...server } }
-  const [stray] = Object.keys(server).filter(option => option !== 'timeout')
+  const { file } = flags
+  const byFlag = (flags.server ?? flags.context) !== undefined
+  const named = byFlag || Boolean(env['NATS_URL']) || Boolean(env['NATS_CONTEXT'])
+  const ofEnv = env['STREAM_NODE_DATA_DIR'] || undefined
+  const ofFile = ofEnv === undefined && (file?.server.servers ?? file?.server.context) !== undefined
+  if (named || ofFile) return { server: { name: 'stream-node command', ...(await layered(server, env, file)) } }
+  const dataDir = ofEnv ?? file?.dataDir
   if (stray !== undefined) {
-    throw new UsageError(`${flagOf(stray)} is given, but no server`, 'name it by --server, --context or NATS_URL')
+    const by = ofEnv === undefined ? `dataDir in ${file?.path ?? ''}` : 'STREAM_NODE_DATA_DIR'
+    const but = dataDir === undefined ? 'no server' : `${by} names a folder`
+    throw new UsageError(`${flagOf(stray)} is given, but ${but}`, 'name a server by --server, --context or NATS_URL')
   }
-  return { dataDir: env['STREAM_NODE_DATA_DIR'] || FOLDER }
+  const [idle] = Object.keys(file?.server ?? {})
+  if (dataDir === undefined && file !== undefined && idle !== undefined) {
+    const mend = 'name it by servers or context there, by --server or by NATS_URL'
+    throw new DefinitionError('BAD_OPTION', `${file.path} has ${configNameOf(idle)}, but no server is named`, mend)
+  }
+  return { dataDir: dataDir ?? FOLDER }
+}
+
+/** The flags, and what of the file counts beneath them, the environment and the context that either names. */
+async function layered(flags: JetStreamOptions, env: Environment, file?: ConfigFile): Promise<JetStreamOptions> {
+  if (file === undefined) return flags
+  const ofEnv = optionsFromEnv(env)
+  const context = flags.context ?? ofEnv.context
+  const ofContext = context === undefined ? [] : [await optionsFromContext(context, env)]
+  return { ...beneath(file.server, [flags, ofEnv, ...ofContext]), ...flags }
 }
 
 /** Makes what a check of ours throws a slip in the call. */

@@ -22,6 +22,7 @@ export function program(): Command {
   top.addOption(
     new Option('-o, --output <format>', 'what stdout gets').choices(['text', 'json', 'jsonl']).default('text'),
   )
+  top.hook('preAction', () => takeConfig(top))
 
   top
     .command('publish')
@@ -73,6 +74,20 @@ export function program(): Command {
   return top
 }
 
+/** Loads the config file, if there is one, for what neither flags nor environment have settled. */
+async function takeConfig(top: Command): Promise<void> {
+  const { configFile } = await import('./config.js')
+  const { config, timeout } = top.opts<{ config?: string; timeout?: string }>()
+  const file = await configFile(config)
+  if (file === undefined) return
+  top.setOptionValueWithSource('file', file, 'config')
+  if (file.output !== undefined && top.getOptionValueSource('output') === 'default') {
+    top.setOptionValueWithSource('output', file.output, 'config')
+  }
+  if (file.timeout === undefined || timeout !== undefined || process.env['NATS_TIMEOUT']?.trim()) return
+  top.setOptionValueWithSource('timeout', file.timeout, 'config')
+}
+
 /** Our error for what the parser throws, or undefined when it only printed what was asked for. */
 export function usageError(error: CommanderError): UsageError | undefined {
   if (error.exitCode === 0) return undefined
@@ -105,13 +120,15 @@ const GLOBAL: readonly (readonly [flag: string, text: string])[] = [
   ['--inbox-prefix <subject>', 'the subjects on which answers come (default: _INBOX and a random name)'],
   ['--timeout <duration>', "the longest wait for the server, like '5s' (NATS_TIMEOUT)"],
   ['--data-dir <folder>', 'the folder of the embedded log (STREAM_NODE_DATA_DIR, default: .stream-node)'],
+  ['--config <file>', 'the config file (default: stream-node.config.ts, .mts, .js, .mjs or .json, if there is one)'],
 ]
 
 const NOTES = `
 Environment:
   NATS_URL NATS_CONTEXT NATS_CREDS NATS_NKEY NATS_USER NATS_PASSWORD NATS_TOKEN
   NATS_CA NATS_CERT NATS_KEY NATS_TIMEOUT STREAM_NODE_DATA_DIR NO_COLOR
-  A flag counts before the environment, the environment before the context.
+  A flag counts before the environment, the environment before the config file, and a context
+  behind what names it.
 
 Exit codes:
   0 ok                  3 the server cannot be reached, or refuses us
