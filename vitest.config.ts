@@ -1,6 +1,6 @@
 /**
- * How the tests run. Two projects: those without a server share the cores; those with a server run one file at a
- * time, so that a server and its clients are never short of a core and a timing means something.
+ * How the tests run. Most share the cores, with a server or without; those that measure time or memory run after them,
+ * one file at a time, so that a server and its clients are not short of a core and a figure means something.
  */
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
@@ -9,14 +9,17 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 /** Tests that take minutes each: `npm run test:long`. */
 const long = ['{src,test}/**/*.long.test.ts']
+/** With far more inputs in the long run. */
+const fuzzing = ['src/**/fuzz.test.ts']
 const withServer = ['src/log/jetstream/**/*.test.ts', 'test/jetstream/**/*.test.ts', 'test/nats-server/**/*.test.ts']
+const measuring = ['test/jetstream/{restart,link,flat}.test.ts']
 
 /** Where `.ci/run` and `npm run test:servers` want the figures of the run. */
 const report = process.env['STREAM_NODE_TEST_REPORT']
 
 const longRun = {
   extends: true as const,
-  test: { name: 'long', include: long, testTimeout: 600_000, hookTimeout: 60_000, fileParallelism: false },
+  test: { name: 'long', include: [...long, ...fuzzing], testTimeout: 600_000, hookTimeout: 60_000, fileParallelism: false },
 }
 
 export default defineConfig({
@@ -48,7 +51,17 @@ export default defineConfig({
         test: {
           name: 'server',
           include: withServer,
-          exclude: long,
+          exclude: [...measuring, ...long],
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'measuring',
+          include: measuring,
           testTimeout: 30_000,
           hookTimeout: 30_000,
           fileParallelism: false,
