@@ -19,7 +19,13 @@ const report = process.env['STREAM_NODE_TEST_REPORT']
 
 const longRun = {
   extends: true as const,
-  test: { name: 'long', include: [...long, ...fuzzing], testTimeout: 600_000, hookTimeout: 60_000, fileParallelism: false },
+  test: {
+    name: 'long',
+    include: [...long, ...fuzzing],
+    testTimeout: 600_000,
+    hookTimeout: 60_000,
+    fileParallelism: false,
+  },
 }
 
 export default defineConfig({
