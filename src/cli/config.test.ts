@@ -100,6 +100,7 @@ test.each([
     /^servers in stream.*:2: .*; use nats:\/\/ or tls/,
   ],
   ['has servers that are none', 'export default { servers: 7 }', /must be a text or several/],
+  ['names two users', 'export default { servers: "nats://a:b@c,nats://d:e@f" }', /servers in .* name different users/],
   [
     'names two logs',
     'export default { servers: "a", dataDir: "b" }',

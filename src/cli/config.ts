@@ -114,12 +114,16 @@ function checkServers(path: string, servers: unknown): void {
   if (typeof servers !== 'string' && !several) {
     throw wrong(`servers in ${place} must be a text or several`, "write it like 'nats://127.0.0.1:4222'")
   }
+  let names
   try {
-    parseServers(servers)
+    names = parseServers(servers).map(({ user, password, token }) => [user, password, token])
   } catch (error) {
     if (!(error instanceof StreamNodeError)) throw error
     throw wrong(`servers in ${place}: ${messageOf(error)}`, '')
   }
+  const given = names.filter(name => name.some(part => part !== undefined)).map(name => JSON.stringify(name))
+  if (new Set(given).size < 2) return
+  throw wrong(`servers in ${place} name different users in their URLs`, 'name the same in all, or only in one')
 }
 
 /** What contradicts itself in one file; what other layers say is settled by who is higher. */
