@@ -22,6 +22,7 @@ export { avro } from './codec/avro.js'
 export type { AvroOptions, AvroSchema } from './codec/avro.js'
 export { bytes } from './codec/bytes.js'
 export type { Codec, CodecDefinition } from './codec/codec.js'
+export type { OwnCodec } from './codec/own.js'
 export type { GuardOptions } from './codec/guards.js'
 
 // Where a key is, for producers that write without us.

@@ -48,7 +48,8 @@ export interface Client extends AsyncDisposable {
 
   /**
    * A stream by its name alone, as its definition is kept in the log. Rejects with `NO_SUCH_STREAM`, saying which names
-   * are near. Where the key rule is a function, only code knows it: publish with `key` then.
+   * are near, and with `CODEC_DIFFERS` when only its program's code knows its codec. Where the key rule is a function, only
+   * code knows it too: publish with `key` then.
    */
   stream(name: string): Promise<Stream<unknown>>
 

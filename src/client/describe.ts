@@ -27,10 +27,7 @@ export interface StreamDescription {
 
 /** Describes a stream; rejects with `NO_SUCH_STREAM`. */
 export async function describe(streams: Streams, name: string): Promise<StreamDescription> {
-  const stream = await streams.named(name)
-  const kept = await streams.kept.find(name)
-  if (kept === undefined) throw await streams.kept.missing(name)
-  const { log } = await streams.open(stream, 'read')
+  const { kept, log } = await streams.look(name)
   const { first, last, incarnation } = await log.extent()
   const { retention, replicas, dedupWindowMs } = log.spec
   return {

@@ -3,16 +3,16 @@
  * keeps the schemas that records were written under.
  */
 import { DefinitionError } from '../errors.js'
-import { didYouMean } from '../options.js'
 import { avro, schemaMovedOn, type AvroOptions, type AvroSchema } from './avro.js'
 import { bytes } from './bytes.js'
 import type { GuardOptions } from './guards.js'
 import { json } from './json.js'
+import { CODECS } from './own.js'
 
 /** How values become bytes. A frozen value: nothing is loaded from a log and nothing connects until it is opened. */
 export interface Codec<T> {
-  readonly name: CodecDefinition['name']
-  /** Plain JSON: what is kept with the stream's definition, so that others build the same codec without code. */
+  readonly name: string
+  /** Plain JSON: what is kept with the stream's definition, so that others build ours without code. */
   readonly definition: CodecDefinition
   /**
    * Makes it ready to work on one log. To write (the default), a schema of its own is put into the store before this
@@ -52,34 +52,38 @@ export interface SchemaStore {
   put(fingerprint: string, schema: string): Promise<void>
 }
 
-/** A codec as plain JSON. */
+/** A codec as plain JSON. A name that is none of ours is that of a codec which only its program's code knows. */
 export type CodecDefinition =
-  { readonly name: 'json' } | { readonly name: 'avro'; readonly schema: AvroSchema } | { readonly name: 'bytes' }
-
-const CODECS: readonly string[] = ['json', 'avro', 'bytes']
+  | { readonly name: 'avro'; readonly schema: AvroSchema }
+  | { readonly name: 'json' | 'bytes' | (string & {}); readonly schema?: never }
 
 /**
  * The codec of a kept definition. `options` are the reader's own and are not part of a definition; a codec ignores what
- * it has no use for. A `DefinitionError` when nobody knows the codec or its schema is wrong.
+ * it has no use for. A `DefinitionError`: `CODEC_DIFFERS` when only code knows the codec, or what says that its schema
+ * is wrong or not there. `where` names the stream.
  */
-export function codecOf(definition: CodecDefinition, options: GuardOptions & AvroOptions = {}): Codec<unknown> {
+export function codecOf(
+  where: string,
+  definition: CodecDefinition,
+  options: GuardOptions & AvroOptions = {},
+): Codec<unknown> {
   const { longs, ...guards } = options
   switch (definition.name) {
     case 'json':
       return json(guards)
     case 'avro':
-      return avro(definition.schema, longs === undefined ? guards : { ...guards, longs })
+      return avro(definition.schema as AvroSchema, longs === undefined ? guards : { ...guards, longs })
     case 'bytes':
       return bytes()
     default:
-      throw noSuchCodec(definition)
+      throw onlyInCode(where, definition.name)
   }
 }
 
-function noSuchCodec(definition: unknown): DefinitionError {
-  const name = (definition as { readonly name?: unknown } | null | undefined)?.name
-  const mend = typeof name === 'string' ? didYouMean(name, CODECS) : `it takes ${CODECS.join(', ')}`
-  return new DefinitionError('BAD_OPTION', `there is no codec ${JSON.stringify(name)}`, mend)
+function onlyInCode(where: string, name: string): DefinitionError {
+  const what = `${where} is written with the codec "${name}", which only the code of its program knows`
+  const mend = `use the stream by a definition with that codec, as stream(name, { codec: { name: '${name}', encode, decode } })`
+  return new DefinitionError('CODEC_DIFFERS', what, mend, { facts: { codec: name } })
 }
 
 /**
@@ -90,9 +94,18 @@ function noSuchCodec(definition: unknown): DefinitionError {
  */
 export function movedOn(where: string, kept: CodecDefinition, mine: CodecDefinition, use: Use): boolean {
   if (kept.name !== mine.name) {
-    const what = `${where} is written with ${kept.name}(), but is to be opened with ${mine.name}()`
-    throw new DefinitionError('CODEC_DIFFERS', what, `give its definition codec: ${kept.name}()`)
+    const what = `${where} is written with ${called(kept)}, but is to be opened with ${called(mine)}`
+    const facts = { kept: kept.name, given: mine.name }
+    throw new DefinitionError('CODEC_DIFFERS', what, `give its definition ${mendOf(kept)}`, { facts })
   }
-  if (kept.name !== 'avro' || mine.name !== 'avro') return false
-  return schemaMovedOn(where, kept.schema, mine.schema, use)
+  if (mine.schema === undefined) return false
+  return schemaMovedOn(where, kept.schema as AvroSchema, mine.schema, use)
+}
+
+function called({ name }: CodecDefinition): string {
+  return CODECS.includes(name) ? `${name}()` : `the codec "${name}"`
+}
+
+function mendOf(kept: CodecDefinition): string {
+  return CODECS.includes(kept.name) ? `codec: ${called(kept)}` : called(kept)
 }

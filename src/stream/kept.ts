@@ -138,7 +138,7 @@ export function streamFrom(name: string, kept: KeptStream): Stream<unknown> {
     byName: { keyInCode: kept.key !== undefined && 'function' in kept.key },
     time: timeRule(where, fieldOf(kept.time)),
     id: idRule(where, fieldOf(kept.id)),
-    codec: codecOf(kept.codec),
+    codec: codecOf(where, kept.codec),
     format: kept.format,
     outOfOrdernessMs: OUT_OF_ORDERNESS_DEFAULT_MS,
     idleAfterMs: IDLE_AFTER_DEFAULT_MS,

@@ -8,7 +8,7 @@ import { DefinitionError } from '../errors.js'
 import type { LogStream, StreamSpec } from '../log/log.js'
 import type { Ports } from '../log/ports.js'
 import type { Tell } from '../telemetry/events.js'
-import { BUCKET, bucketOf, KeptStreams, streamFrom, type BucketOf } from './kept.js'
+import { BUCKET, bucketOf, KeptStreams, streamFrom, type BucketOf, type KeptStream } from './kept.js'
 import { goodName } from './name.js'
 import { settingsOf, type Stream } from './stream.js'
 import { Wire } from './wire.js'
@@ -60,11 +60,26 @@ export class Streams {
     return { stream, log, wire: new Wire(stream, codec, this.#ports.log, turn) }
   }
 
-  /** The stream of this name as it is kept. Rejects with `NO_SUCH_STREAM`, with `BAD_NAME` for a name that none can have. */
+  /**
+   * The stream of this name as it is kept. Rejects with `NO_SUCH_STREAM`, with `BAD_NAME` for a name that none can have,
+   * with `CODEC_DIFFERS` when only code knows its codec.
+   */
   async named(name: string): Promise<Stream<unknown>> {
+    return streamFrom(name, await this.#definition(name))
+  }
+
+  /** What is known of a stream that is to be neither written nor read. Rejects with `NO_SUCH_STREAM` or `BAD_NAME`. */
+  async look(name: string): Promise<{ readonly kept: KeptStream; readonly log: LogStream }> {
+    const kept = await this.#definition(name)
+    // Any codec will do: its own may be one that only code knows.
+    const stream = streamFrom(name, { ...kept, codec: { name: 'bytes' } })
+    return { kept, log: await this.#log(stream, true) }
+  }
+
+  async #definition(name: string): Promise<KeptStream> {
     const kept = await this.kept.find(goodName(name))
     if (kept === undefined) throw await this.kept.missing(name)
-    return streamFrom(name, kept)
+    return kept
   }
 
   async #log<T>(stream: Stream<T>, byName: boolean): Promise<LogStream> {

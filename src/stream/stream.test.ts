@@ -93,6 +93,8 @@ test.each([
   [{ format: 'batch', id: 'id' }, 'BAD_OPTION', /only whole batches have ids/],
   [{ codec: 'json' }, 'BAD_OPTION', /a codec such as json\(\)/],
   [{ codec: null }, 'BAD_OPTION', /codec of stream "clicks"/],
+  [{ codec: { name: 'msgpack', encode: () => new Uint8Array() } }, 'BAD_OPTION', /\{ name, encode, decode \}/],
+  [{ codec: { encode: () => new Uint8Array(), decode: () => 1 } }, 'BAD_OPTION', /the name of the codec of stream "cl/],
   [{ validate: () => true }, 'BAD_OPTION', /a Standard Schema/],
   [{ validate: null }, 'BAD_OPTION', /a Standard Schema/],
   [{ key: 7 }, 'BAD_OPTION', /key of stream "clicks" must be a function or the name of a field/],

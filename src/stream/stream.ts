@@ -5,6 +5,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Codec } from '../codec/codec.js'
 import { json } from '../codec/json.js'
+import { ownCodec, type OwnCodec } from '../codec/own.js'
 import { badOption, duration, knownOptions, size, whole, type Duration, type Size } from '../options.js'
 import { idRule, keyRule, timeRule, type Rule } from './derive.js'
 import type { Key } from './key.js'
@@ -61,8 +62,8 @@ export interface StreamOptions<T> {
   readonly id?: ((value: T) => string) | FieldOf<T, string>
   /** How many partitions, 1 to 4096. Default 6. It can not be changed later. */
   readonly partitions?: number
-  /** How values become bytes. Default `json()`. */
-  readonly codec?: Codec<T>
+  /** How values become bytes: one of ours, or two functions of one's own with a name. Default `json()`. */
+  readonly codec?: Codec<T> | OwnCodec<T>
   /**
    * Any Standard Schema; it also gives the stream its type. Values pass it on their way in, before anything is derived
    * from them, and on their way out, so it must take what it gives.
@@ -185,10 +186,12 @@ function partitionsFrom<T>(where: string, { partitions, source }: StreamOptions<
   return count
 }
 
-function codecFrom<T>(where: string, codec: Codec<T> | undefined): Codec<T> {
+function codecFrom<T>(where: string, codec: Codec<T> | OwnCodec<T> | undefined): Codec<T> {
   if (codec === undefined) return json<T>()
-  if (typeof (codec as Partial<Codec<T>> | null)?.open === 'function') return codec
-  throw badOption(`codec of ${where}`, 'a codec such as json(), avro(schema) or bytes()', codec)
+  const { open, encode, decode } = Object(codec) as Partial<Codec<T> & OwnCodec<T>>
+  if (typeof encode === 'function' && typeof decode === 'function') return ownCodec(where, codec as OwnCodec<T>)
+  if (typeof open === 'function') return codec as Codec<T>
+  throw badOption(`codec of ${where}`, 'a codec such as json(), or one of your own: { name, encode, decode }', codec)
 }
 
 function schemaFrom<T>(where: string, schema: StandardSchemaV1<unknown, T>): StandardSchemaV1<unknown, T> {

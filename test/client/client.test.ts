@@ -35,6 +35,48 @@ test('a log in memory is gone with its client', async () => {
   }
 })
 
+test("a codec of one's own writes and reads, and by its name only the stream says that code is needed", async () => {
+  const reversed = {
+    name: 'reversed',
+    encode: (text: string) => Buffer.from(text).reverse(),
+    decode: (bytes: Uint8Array) => Buffer.from(bytes).reverse().toString(),
+  }
+  const texts = stream('texts', { codec: reversed, key: text => text })
+  await using client = await connect({ memory: true })
+  await client.publish(texts, 'abc')
+  const seen: unknown[] = []
+  for await (const { value } of client.read(texts)) seen.push(value)
+  expect(seen).toEqual(['abc'])
+  expect(await client.describe('texts')).toMatchObject({ codec: { name: 'reversed' } })
+  expect(await client.streams()).toEqual(['texts'])
+  await expect(client.stream('texts')).rejects.toThrow(
+    expect.objectContaining({
+      code: 'CODEC_DIFFERS',
+      message: expect.stringMatching(/"texts" is written with the codec "reversed", which only the code/) as string,
+    }),
+  )
+  const inJson = stream<string>('texts', { key: text => text })
+  await expect(client.publish(inJson, 'abc')).rejects.toMatchObject({ code: 'CODEC_DIFFERS' })
+})
+
+test("a record that a codec of one's own cannot read says where it stands", async () => {
+  const refusing = (name: string) => ({
+    name: 'odd',
+    encode: (text: string) => Buffer.from(text),
+    decode: (bytes: Uint8Array) => {
+      if (Buffer.from(bytes).toString() === name) throw new Error(`no ${name}`)
+      return Buffer.from(bytes).toString()
+    },
+  })
+  await using client = await connect({ memory: true })
+  await client.publishAll(stream('odd', { partitions: 1, codec: refusing('') }), ['a', 'b', 'c'])
+  const [seen, bad]: [unknown[], unknown[]] = [[], []]
+  const odd = stream('odd', { partitions: 1, codec: refusing('b') })
+  for await (const { value } of client.read(odd, { onBadRecord: error => void bad.push(error) })) seen.push(value)
+  expect(seen).toEqual(['a', 'c'])
+  expect(bad).toMatchObject([{ code: 'BAD_BYTES', facts: { stream: 'odd', partition: 0, position: 2 } }])
+})
+
 test('works beside a node that runs on the same folder', async () => {
   const dataDir = mkdtempSync(join(folder, 'node-'))
   const parts = { clock: systemClock, chance: systemChance, tell: silent }

@@ -12,6 +12,7 @@ import {
   key,
   stream,
   type Client,
+  type OwnCodec,
   type Published,
   type Source,
   type Stream,
@@ -28,6 +29,11 @@ interface Click {
 }
 
 const clicks = stream<Click>('clicks')
+const clickCodec = {
+  name: 'clicks',
+  encode: (value: Click) => Buffer.from(value.user),
+  decode: (bytes: Uint8Array): Click => JSON.parse(Buffer.from(bytes).toString()) as Click,
+}
 declare const client: Client
 declare const click: Click
 
@@ -43,12 +49,43 @@ test('a stream has the type that is given, that its key function names, that its
   expectTypeOf(stream('a', { codec: avro<Click>({ type: 'record', name: 'Click', fields: [] }) })).toEqualTypeOf<
     Stream<Click>
   >()
+  expectTypeOf(stream('a', { codec: clickCodec, key: c => c.user, time: 'at' })).toEqualTypeOf<Stream<Click>>()
   expectTypeOf(stream('a')).toEqualTypeOf<Stream<unknown>>()
   const schema = z.object({ user: z.string(), n: z.coerce.number() })
   expectTypeOf(stream('a', { validate: schema, key: v => v.user })).toEqualTypeOf<Stream<{ user: string; n: number }>>()
   expectTypeOf(stream('a', { validate: schema, key: 'user', time: 'n' })).toEqualTypeOf<
     Stream<{ user: string; n: number }>
   >()
+})
+
+test("a codec of one's own has a name and two functions of the type of the stream", () => {
+  expectTypeOf(clickCodec).toExtend<OwnCodec<Click>>()
+  expectTypeOf(stream<Click>('a', { codec: clickCodec })).toEqualTypeOf<Stream<Click>>()
+  const inPlace = stream<Click>('a', {
+    codec: {
+      name: 'in-place',
+      bytesMax: '1 MB',
+      encode(value) {
+        expectTypeOf(value).toEqualTypeOf<Click>()
+        return new Uint8Array()
+      },
+      decode(bytes) {
+        expectTypeOf(bytes).toEqualTypeOf<Uint8Array>()
+        return { user: '', page: '', at: 0, when: new Date(), tags: [] }
+      },
+    },
+  })
+  expectTypeOf(inPlace).toEqualTypeOf<Stream<Click>>()
+  // @ts-expect-error it has no name
+  program(() => stream<Click>('a', { codec: { encode: clickCodec.encode, decode: clickCodec.decode } }))
+  // @ts-expect-error it cannot read
+  program(() => stream<Click>('a', { codec: { name: 'clicks', encode: clickCodec.encode } }))
+  // @ts-expect-error it gives text
+  program(() => stream<Click>('a', { codec: { ...clickCodec, encode: (value: Click) => value.user } }))
+  // @ts-expect-error it answers later
+  program(() => stream<Click>('a', { codec: { ...clickCodec, decode: () => Promise.resolve(click) } }))
+  // @ts-expect-error it is one for another type
+  program(() => stream<{ user: number }>('a', { codec: clickCodec }))
 })
 
 test('a field may be a key, a time or an id when its type fits', () => {
