@@ -21,7 +21,7 @@ type Without<Names extends string> = { readonly [Name in Names]?: never }
 
 /** A NATS server with JetStream. What is absent comes from the `NATS_*` environment. */
 export type ConnectToServer = JetStreamOptions & Common & Without<'dataDir' | 'memory' | 'sync'>
-/** The embedded log in a folder; a node may be running on it. */
+/** The embedded log in a folder; a node may be running on it. `sync` can raise what the folder keeps, never lower it. */
 export type ConnectToFolder = Common &
   Pick<EmbeddedOptions, 'sync'> & { readonly dataDir: string } & Without<keyof JetStreamOptions | 'memory'>
 /** A log in memory, gone with the client: for tests and trials. */

@@ -11,7 +11,7 @@ import type { Tell } from '../../telemetry/events.js'
 import type { Bucket, BucketSpec } from '../bucket.js'
 import type { Ports } from '../ports.js'
 import { openBucket } from './bucket.js'
-import { prepareFolder, unusable } from './folder.js'
+import { lowerSync, prepareFolder, unusable } from './folder.js'
 import { Hub } from './hub.js'
 import { EmbeddedLog } from './log.js'
 import { Door, meetAlone, meetInFolder } from './meeting.js'
@@ -35,7 +35,8 @@ export interface EmbeddedOptions {
   readonly name?: string
   /**
    * What a record must have reached before its append ends `stored`: the operating system (`os`: survives the death of
-   * the process) or the disk (`disk`: survives the loss of power). Default: as the folder was last used, else `os`.
+   * the process) or the disk (`disk`: survives the loss of power). It holds for all on the folder: `disk` at once, also
+   * for those already at work; back to `os` only by a node. Default: as the folder was last used, else `os`.
    */
   readonly sync?: Sync
 }
@@ -79,8 +80,7 @@ async function openFolder(
   { dataDir, role, name, sync }: Omit<Checked, 'memory'>,
   around: Surroundings,
 ): Promise<Ports> {
-  // A guest writes as the node does, whatever it would like: one folder, one promise.
-  const store = openStore(dataDir, prepareFolder(dataDir, role === 'node' ? sync : undefined))
+  const store = openStore(dataDir, prepareFolder(dataDir, sync))
   const door = new Door(dataDir, around.chance)
   const ports = new EmbeddedPorts(store, around, {
     description: `embedded log in ${dataDir}`,
@@ -88,12 +88,17 @@ async function openFolder(
     shared: true,
     leave: [() => door.close()],
   })
-  if (role === 'guest') return ports
   try {
+    if (store.sync === 'disk') await store.bind('disk')
+    if (role === 'guest') return ports
     const since = Math.floor(around.clock.now())
     const owner: Owner = { name, pid: process.pid, since, address: await door.address() }
     await claim(store, dataDir, owner)
     ports.leaveFirst(() => release(store, owner))
+    if (sync === 'os' && store.sync === 'disk') {
+      lowerSync(dataDir, sync)
+      await store.bind(sync)
+    }
     await store.reserve()
     await ports.log.clear()
   } catch (error) {
@@ -103,9 +108,9 @@ async function openFolder(
   return ports
 }
 
-function openStore(folder: string, sync: Sync): Store {
+function openStore(folder: string, sync: Sync, kept = true): Store {
   try {
-    return new Store(folder, sync)
+    return new Store(folder, sync, kept)
   } catch (error) {
     throw unusable(folder, error)
   }
@@ -114,7 +119,7 @@ function openStore(folder: string, sync: Sync): Store {
 function openInMemory(around: Surroundings): Ports {
   const folder = mkdtempSync(join(tmpdir(), 'stream-node-'))
   const remove = () => rmSync(folder, { recursive: true, force: true })
-  const store = openStore(folder, 'os')
+  const store = openStore(folder, 'os', false)
   // The open files live on without their names, so that nothing stays behind however the process ends.
   if (process.platform !== 'win32') remove()
   const meet = meetAlone(new Hub())

@@ -14,14 +14,23 @@ const FORMAT_FILE = 'stream-node.json'
 const DATA_FILE = 'data.mdb'
 
 /**
- * Makes the folder ready to be opened, and gives how safe its writes are to be: as asked for, else as before, else
- * `os`. Throws `BAD_DATA_FOLDER` with the mend, having changed nothing that was there.
+ * Makes the folder ready to be opened, and gives how safe its writes are to be: the safer of what is asked for and what
+ * was kept, else `os`. Throws `BAD_DATA_FOLDER` with the mend, having changed nothing that was there.
  */
 export function prepareFolder(folder: string, asked: Sync | undefined): Sync {
   try {
     return prepare(folder, asked)
   } catch (error) {
     throw error instanceof DefinitionError ? error : unusable(folder, error)
+  }
+}
+
+/** Keeps that writes need be no safer than this from now on. Throws `BAD_DATA_FOLDER`. */
+export function lowerSync(folder: string, sync: Sync): void {
+  try {
+    writeFormat(join(folder, FORMAT_FILE), sync)
+  } catch (error) {
+    throw unusable(folder, error)
   }
 }
 
@@ -45,7 +54,7 @@ function prepare(folder: string, asked: Sync | undefined): Sync {
     throw bad(folder, 'holds something else', 'name a folder that is empty, or one that a node has made')
   }
   checkData(folder)
-  const sync = asked ?? before ?? 'os'
+  const sync = before === 'disk' ? before : (asked ?? before ?? 'os')
   if (sync !== before) writeFormat(file, sync)
   return sync
 }

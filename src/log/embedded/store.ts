@@ -3,7 +3,7 @@
  * that comes while a commit is under way, becomes one transaction; nobody hears of it before it is as safe as `sync`
  * says.
  */
-import { open } from 'lmdb'
+import { open, TransactionFlags } from 'lmdb'
 import type { RootDatabase } from 'lmdb'
 import { IntegrityError, messageOf, UnavailableError } from '../../errors.js'
 import { RecordCodec } from './layout.js'
@@ -47,6 +47,11 @@ export const PORTION = 4000
 const RESERVE = 256 * 1024
 const RESERVE_KEY = [0, 'reserve'] as const
 
+// Said for each transaction, not for the environment: a process has one for a file, as whoever came first opened it.
+const { ABORTABLE, SYNCHRONOUS_COMMIT, NO_SYNC_FLUSH } = TransactionFlags
+const UNFLUSHED = (ABORTABLE | SYNCHRONOUS_COMMIT | NO_SYNC_FLUSH) as TransactionFlags
+const SYNC = 'sync'
+
 export class Store {
   readonly codec = new RecordCodec()
   readonly records: Table<Place, Stored, Draft>
@@ -61,15 +66,14 @@ export class Store {
   /** By bucket and revision: the key last written then. */
   readonly changes: Table<readonly [number, number], string>
   readonly #root: RootDatabase
+  #sync: Sync
   #queued: Job[] = []
   #scheduled = false
   #committing: Promise<void> | undefined
 
-  /** Throws what LMDB throws. `name` is a folder. */
-  constructor(
-    name: string,
-    readonly sync: Sync,
-  ) {
+  /** Throws what LMDB throws. `name` is a folder; one that is not `kept` beyond the process is never flushed. */
+  constructor(name: string, sync: Sync, kept = true) {
+    this.#sync = sync
     this.#root = open({
       path: name,
       noSubdir: false,
@@ -79,7 +83,7 @@ export class Store {
       eventTurnBatching: false,
       // Costs a third copy of the root and pages kept longer, and gains nothing for one commit at a time.
       overlappingSync: false,
-      noSync: sync === 'os',
+      noSync: !kept,
     })
     const { codec } = this
     this.records = this.#table('records', { keyEncoder: codec, encoder: codec })
@@ -93,6 +97,18 @@ export class Store {
 
   #table<Key, Value, Written = Value>(name: string, options: object): Table<Key, Value, Written> {
     return this.#root.openDB({ name, ...options }) as unknown as Table<Key, Value, Written>
+  }
+
+  /** How safe a transaction is when its jobs are told; never less than what the folder has been raised to. */
+  get sync(): Sync {
+    return this.#sync
+  }
+
+  /** Binds all processes on the folder to write so from their next transaction on. */
+  async bind(sync: Sync): Promise<void> {
+    this.refresh()
+    if ((this.catalog.get(SYNC) ?? 'os') !== sync) await this.write(() => this.catalog.putSync(SYNC, sync))
+    this.#sync = sync
   }
 
   /** Reads after this see what any process has committed by now. */
@@ -145,16 +161,19 @@ export class Store {
     const all = () => {
       for (const job of jobs) job.run()
     }
-    if (this.sync === 'disk') {
-      this.#committing = this.#onDisk(all, jobs)
-      return
+    if (this.#sync === 'os') {
+      try {
+        this.#root.transactionSync(() => {
+          // Whoever needs the disk may have come since: what it was promised holds only when all write so.
+          if (this.catalog.get(SYNC) === 'disk') this.#sync = 'disk'
+          else all()
+        }, UNFLUSHED)
+      } catch (thrown) {
+        return fail(jobs, thrown)
+      }
     }
-    try {
-      this.#root.transactionSync(all)
-    } catch (thrown) {
-      return fail(jobs, thrown)
-    }
-    for (const job of jobs) job.done()
+    if (this.sync === 'disk') this.#committing = this.#onDisk(all, jobs)
+    else for (const job of jobs) job.done()
   }
 
   /** The sync happens on a thread of the library; the child transaction is what can be undone. */
