@@ -46,7 +46,7 @@ test('of two that differ and come together one is kept and the other refused', a
 
 test('many that say the same at once all agree', async () => {
   const same = Array.from({ length: 10 }, () => kept.settle(stream('clicks', { key: 'user' }), 'write'))
-  expect(await Promise.all(same)).toEqual(new Array(10).fill(true))
+  expect(await Promise.all(same)).toEqual(new Array(10).fill(undefined))
 })
 
 test('a writer adds what is not known yet, and leaves what it does not know', async () => {
@@ -178,7 +178,7 @@ test('asks for the bucket again when it could not be opened', async () => {
 
 test('tells, and goes on, where definitions may not be written', async () => {
   const events: Event[] = []
-  const error = new Error('denied') as never
+  const error = new Error('the server forbids publish "$KV.x"') as never
   const shut: Ports = {
     ...ports,
     bucket: () =>
@@ -190,7 +190,28 @@ test('tells, and goes on, where definitions may not be written', async () => {
   const streams = new Streams({ ...shut, log: ports.log }, { ...parts, tell: event => events.push(event) })
   const open = await streams.open(stream('clicks'), 'write')
   expect(open.stream.name).toBe('clicks')
-  expect(events).toMatchObject([{ type: 'log.warning', what: expect.stringContaining('clicks') as string }])
+  const what = 'the definition of stream "clicks" could not be kept: the server forbids publish "$KV.x"'
+  expect(events).toMatchObject([{ type: 'log.warning', what }])
+  const schema = streams.open(stream('in-avro', { codec: avro('string') }), 'write')
+  await expect(schema).rejects.toThrow(/^schema \w{16} could not be kept in the bucket stream-node: the server forbids/)
+})
+
+test('a stream of others is opened without a look at what has its own name', async () => {
+  const looked: string[] = []
+  const log: Ports['log'] = {
+    description: '',
+    recordBytesMax: 1000,
+    open: spec => ports.log.open(spec),
+    find: name => (looked.push(name), ports.log.find(name)),
+    names: () => ports.log.names(),
+    drop: name => ports.log.drop(name),
+  }
+  const streams = new Streams({ ...ports, bucket: of => ports.bucket(of), log }, parts)
+  await streams.open(stream('ours'), 'write')
+  const theirs = stream('theirs', { source: { stream: 'ours', subject: '>' } })
+  await streams.open(theirs, 'read')
+  await streams.open(await streams.named('theirs'), 'read')
+  expect(looked).toEqual(['ours'])
 })
 
 function bucketLike(of: Bucket): Bucket {

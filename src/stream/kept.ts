@@ -75,19 +75,19 @@ export class KeptStreams {
   /**
    * Writes a stream's definition down, or holds it against the one that is kept: other partitions, format, source or
    * key rule are `STREAM_DIFFERS`, another codec is `CODEC_DIFFERS`, each naming both. A writer adds what the kept one
-   * lacks, and brings its schema up to date. Gives false when nothing is kept, for we may not write here.
+   * lacks, and brings its schema up to date. Gives the refusal when nothing is kept, for we may not write here.
    */
-  async settle<T>(stream: Stream<T>, use: Use): Promise<boolean> {
+  async settle<T>(stream: Stream<T>, use: Use): Promise<Error | undefined> {
     const own = keptOf(stream)
     const bucket = await this.bucket(settingsOf(stream).replicas)
     for (;;) {
       const entry = await bucket.get(entryKey(stream.name))
       const kept = entry?.value === undefined ? undefined : parse(stream.name, entry.value)
       const wanted = kept === undefined ? own : merged(stream.name, kept, own, use)
-      if (kept !== undefined && (use === 'read' || same(kept, wanted))) return true
+      if (kept !== undefined && (use === 'read' || same(kept, wanted))) return undefined
       const ending = await bucket.put(entryKey(stream.name), bytesOf(wanted), entry?.revision ?? 0)
-      if (ending.ending === 'stored') return true
-      if (ending.ending === 'refused' && ending.why === 'denied') return kept !== undefined
+      if (ending.ending === 'stored') return undefined
+      if (ending.ending === 'refused' && ending.why === 'denied') return kept === undefined ? ending.error : undefined
       // Somebody was first, or nobody can say: what is kept now tells.
       if (ending.ending === 'unknown' || ending.why === 'expected') continue
       throw ending.error

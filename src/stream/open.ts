@@ -51,9 +51,10 @@ export class Streams {
     // A definition that differs must not make a stream, and a stream that differs must not leave a definition behind.
     if (!byName) await this.kept.verify(stream, use)
     const log = await this.#log(stream, byName)
-    if (!byName && !(await this.kept.settle(stream, use))) {
-      const what = `the definition of stream "${stream.name}" could not be kept: writing to the bucket is not permitted`
-      this.#tell({ type: 'log.warning', what, mend: `permit it, or tail and publish need the program's code` })
+    const denied = byName ? undefined : await this.kept.settle(stream, use)
+    if (denied !== undefined) {
+      const what = `the definition of stream "${stream.name}" could not be kept: ${denied.message}`
+      this.#tell({ type: 'log.warning', what, mend: `until then tail and publish need the program's code` })
     }
     const codec = await settingsOf(stream).codec.open(this.#schemas, use)
     const turn = Math.floor(this.#chance.fraction() * stream.partitions)
@@ -83,8 +84,11 @@ export class Streams {
   }
 
   async #log<T>(stream: Stream<T>, byName: boolean): Promise<LogStream> {
+    const { source } = settingsOf(stream)
+    // What stands in the log under its own name is no matter, and looking there may not be permitted.
+    if (source !== undefined) return this.#ports.log.open(this.#spec(stream, undefined))
     const there = await this.#ports.log.find(stream.name)
-    if (byName && settingsOf(stream).source === undefined) {
+    if (byName) {
       if (there === undefined) throw await this.kept.missing(stream.name)
       // Opening it by what is asked for would make it anew if it is deleted meanwhile.
       if (there.spec.partitions === stream.partitions) return there
@@ -127,12 +131,9 @@ export function schemasIn(bucket: BucketOf): SchemaStore {
       // The same fingerprint comes with the same text, so whoever was first wrote what we would have.
       if ((await this.get(fingerprint)) !== undefined) return
       if (ending.ending === 'refused' && ending.why === 'denied') {
-        const what = `schema ${fingerprint} could not be kept: writing to the bucket ${BUCKET} is not permitted`
-        throw new DefinitionError(
-          'PERMISSION_DENIED',
-          what,
-          'permit it, for without its schema nobody reads the records',
-        )
+        const what = `schema ${fingerprint} could not be kept in the bucket ${BUCKET}: ${ending.error.message}`
+        const mend = 'without its schema nobody could read the records'
+        throw new DefinitionError('PERMISSION_DENIED', what, mend, { cause: ending.error })
       }
       throw ending.error
     },
