@@ -75,6 +75,8 @@ export class Reader implements BatchReader {
   #wake: (() => void) | undefined
   #silentLooks = 0
   #cancelLook: Cancel | undefined
+  /** There was no room to ask for anything. */
+  #stalled = false
   /** What came after this position is not given out before it is known that nothing of it was dropped. */
   #proving: Position | undefined
   readonly #stopHooks: (() => void)[] = []
@@ -172,6 +174,7 @@ export class Reader implements BatchReader {
       return
     }
     this.#behind = 0
+    this.#stalled = false
     const { consumer, pending } = await PullConsumer.open(this.#link, this.#consuming())
     if (this.#state !== 'attaching') {
       consumer.close()
@@ -225,9 +228,10 @@ export class Reader implements BatchReader {
   #ask(): void {
     const consumer = this.#consumer
     if (consumer === undefined || this.#state !== 'reading' || !this.#link.up) return
-    const idle: boolean = !consumer.waits
     consumer.ask(this.#heldRecords, this.#heldBytes)
-    if (idle && consumer.waits && this.#proving === undefined) void this.#prove()
+    const stalled = this.#stalled
+    this.#stalled = !consumer.waits
+    if (stalled && consumer.waits && this.#proving === undefined) void this.#prove()
   }
 
   /**
