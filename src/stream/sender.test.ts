@@ -45,6 +45,7 @@ class FakeStream {
   readonly fates: Fate[] = []
   readonly sends: string[] = []
   looks = 0
+  onceLooked = () => {}
   first = 1
   window = 4
   inFlight = 0
@@ -103,6 +104,7 @@ class FakeStream {
       position: this.stored.length,
       behind: 0,
     }
+    this.onceLooked()
     return [batch][Symbol.iterator]() as unknown as BatchReader
   }
 
@@ -207,6 +209,24 @@ test('looks for a record that is older than half the window before it sends it a
   expect(log.ids).toEqual(['there', 'lost'])
   expect(log.sends).toEqual(['there', 'lost', 'lost'])
   expect(ended).toEqual(['there at 1', 'lost at 2'])
+})
+
+test('does not call its own record a repeat whose first bytes arrive after the look for it', async () => {
+  const { clock, log, send, ended } = setUp()
+  log.fates.push('lose', 'lose')
+  send('late')
+  send('lost')
+  let back = () => {}
+  log.broken = new Promise(resolve => (back = resolve))
+  await clock.run(30_000)
+  log.onceLooked = () => {
+    if (log.looks === 1) log.stored.push({ id: 'late', at: clock.elapsed(), text: 'value of late' })
+  }
+  log.broken = undefined
+  back()
+  await clock.run(1000)
+  expect(log.sends).toEqual(['late', 'lost', 'late', 'lost'])
+  expect(ended).toEqual(['late at 1', 'lost at 2'])
 })
 
 test('looks also for a record that grew old while it waited for room to be sent again', async () => {

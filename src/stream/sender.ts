@@ -25,10 +25,12 @@ interface Sending {
   readonly answer: Answer
   /** `elapsed()` of the first send; undefined until then. The log forgets ids by age. */
   firstSentMs: number | undefined
-  /** The end of the stream known before the first send: if it was stored, it was after this. */
-  floor: Position
+  /** The end of the stream known before the very first send: wherever it was stored, it was after this. */
+  floor: Position | undefined
   /** An earlier send ended without an answer, so a refusal of a later one is not the whole truth. */
   doubtful: boolean
+  /** It was so at some time: bytes of an early send may still arrive after a look for it. */
+  doubted: boolean
   refusal: StreamNodeError | undefined
   settled: boolean
 }
@@ -72,8 +74,9 @@ export class Sender {
       append,
       answer,
       firstSentMs: undefined,
-      floor: START,
+      floor: undefined,
       doubtful: false,
+      doubted: false,
       refusal: undefined,
       settled: false,
     }
@@ -151,7 +154,7 @@ export class Sender {
         return this.#tidy()
       }
       sending.firstSentMs = this.#clock.elapsed()
-      sending.floor = this.#end
+      sending.floor ??= this.#end
     }
     this.#inFlight++
     this.#stream.send(sending.append, ending => this.#ended(sending, ending))
@@ -163,11 +166,16 @@ export class Sender {
       if (ending.position > this.#end) this.#end = ending.position
       this.#retryMs = RETRY_MIN_MS
       // After a send without an answer, the log may call our own record a repeat of itself.
-      this.#store(sending, ending.position, ending.repeat && !(sending.doubtful && ending.position > sending.floor))
+      this.#store(
+        sending,
+        ending.position,
+        ending.repeat && !(sending.doubted && ending.position > (sending.floor as Position)),
+      )
     } else if (ending.ending === 'unknown') {
       if (ending.error instanceof IntegrityError) this.#fail(sending, ending.error)
       else if (ending.error.code === 'CLOSED') this.close()
       sending.doubtful = true
+      sending.doubted = true
       this.#interrupted = true
     } else if (ending.why === 'unavailable') {
       if (ending.error.code === 'CLOSED') this.close()
@@ -227,7 +235,7 @@ export class Sender {
       const sending = this.#line[i] as Sending
       if (!this.#mustBeLookedFor(sending)) continue
       old.set(sending.append.id, sending)
-      floor = Math.min(floor, sending.floor)
+      floor = Math.min(floor, sending.floor as Position)
     }
     if (old.size === 0) return
     // What retention has dropped from below the floor on can not be looked for.
