@@ -4,6 +4,7 @@
  */
 import { LogRecord } from '../record.js'
 import type { Position } from '../record.js'
+import { damaged } from './table.js'
 
 /** Where a record lies. One object may be moved along; the store copies it at once. */
 export class Place {
@@ -136,6 +137,7 @@ export class RecordCodec {
   readonly decode = (source: Buffer, length: number | undefined): Stored => {
     const size = length ?? source.length
     const headEnd = PREFIX + source.readUInt32LE(HEAD_LENGTH)
+    if (headEnd > size) throw damaged(`a record of ${size} bytes claims headers up to byte ${headEnd}`)
     const end = this.headersOnly ? headEnd : size
     let head: Uint8Array = NOTHING
     let payload: Uint8Array = NOTHING
@@ -174,7 +176,9 @@ export function encodeTail(tail: Tail): Buffer {
   return value
 }
 
+/** Throws `BAD_LOG` for bytes that are no tail. */
 export function decodeTail(value: Buffer): Tail {
+  if (value.length !== TAIL.length * 8) throw damaged(`a tail has ${value.length} bytes`)
   const at = (i: number) => value.readDoubleLE(i * 8)
   return { last: at(0), time: at(1), records: at(2), bytes: at(3), edits: at(4), cuts: at(5) }
 }

@@ -47,7 +47,7 @@ export class Pulse {
       this.#looking = undefined
       if (this.#waiters.size === 0) return
       this.refresh?.()
-      for (const waiter of this.#waiters) if (waiter.changed()) this.#wake(waiter)
+      for (const waiter of this.#waiters) if (hasChanged(waiter)) this.#wake(waiter)
       if (this.#waiters.size > 0) this.#lookLater()
     })
   }
@@ -57,5 +57,14 @@ export class Pulse {
     this.#looking?.()
     this.#looking = undefined
     for (const waiter of this.#waiters) this.#wake(waiter)
+  }
+}
+
+/** What cannot be looked at has changed: whoever waits looks too, and there the error is somebody's. */
+function hasChanged({ changed }: Waiter): boolean {
+  try {
+    return changed()
+  } catch {
+    return true
   }
 }

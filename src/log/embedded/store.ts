@@ -8,22 +8,8 @@ import type { RootDatabase } from 'lmdb'
 import { IntegrityError, messageOf, UnavailableError } from '../../errors.js'
 import { RecordCodec } from './layout.js'
 import type { Draft, Place, Stored } from './layout.js'
-
-/** A table as far as we use it. Writes are legal inside a job only. */
-export interface Table<Key, Value, Written = Value> {
-  get(key: Key): Value | undefined
-  putSync(key: Key, value: Written): void
-  removeSync(key: Key): void
-  getRange(range: Range<Key>): Iterable<{ readonly key: Key; readonly value: Value }>
-}
-
-/** From `start`, included, to `end`, excluded. Reversed: from the higher `start` down. */
-export interface Range<Key> {
-  readonly start: Key
-  readonly end: Key
-  readonly limit?: number
-  readonly reverse?: boolean
-}
+import { damaged, guarded } from './table.js'
+import type { Table } from './table.js'
 
 /** Work for the next transaction. `run` sees everything committed so far, by any process, and must not wait. */
 export interface Job {
@@ -96,7 +82,7 @@ export class Store {
   }
 
   #table<Key, Value, Written = Value>(name: string, options: object): Table<Key, Value, Written> {
-    return this.#root.openDB({ name, ...options }) as unknown as Table<Key, Value, Written>
+    return guarded(this.#root.openDB({ name, ...options }) as unknown as Table<Key, Value, Written>)
   }
 
   /** How safe a transaction is when its jobs are told; never less than what the folder has been raised to. */
@@ -140,7 +126,7 @@ export class Store {
           try {
             result = { value: work() }
           } catch (thrown) {
-            if (isLmdb(thrown)) throw thrown
+            if (isLmdb(thrown) || isDamage(thrown)) throw thrown
             result = { thrown }
           }
         },
@@ -241,8 +227,7 @@ function errorOf(thrown: unknown): UnavailableError | IntegrityError {
     const what = `the embedded log could not write to its disk (${messageOf(thrown)})`
     return new UnavailableError('LOG_FULL', what, 'free space on the disk, or purge streams', { cause: thrown })
   }
-  const what = `a transaction of the embedded log failed and was undone: ${messageOf(thrown)}`
-  return new IntegrityError('BAD_LOG', what, 'keep a copy of the data folder and report this', { cause: thrown })
+  return damaged(thrown)
 }
 
 /** A commit that fails on the library's thread says only that it did; the reason comes as a promise that rejects. */
@@ -258,3 +243,5 @@ async function causeOf(thrown: unknown): Promise<unknown> {
 const codeOf = (thrown: unknown): unknown => (thrown as { code?: unknown } | undefined)?.code
 
 const isLmdb = (thrown: unknown): boolean => typeof codeOf(thrown) === 'number'
+
+const isDamage = (thrown: unknown): boolean => thrown instanceof IntegrityError && thrown.code === 'BAD_LOG'
