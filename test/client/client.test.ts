@@ -2,8 +2,9 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { connect, stream, type Client, type ConnectOptions } from 'stream-node'
+import { connect, stream, type Client, type ConnectOptions, type Event } from 'stream-node'
 import { linked } from '../../src/client/linked.js'
 import { systemChance, systemClock } from '../../src/clock.js'
 import { openEmbedded } from '../../src/log/embedded/embedded.js'
@@ -23,6 +24,23 @@ describe('in a folder', () => {
   beforeAll(another)
   afterAll(() => Promise.all(clients.map(client => client.close())))
   clientPromises(() => ({ client: clients[0] as Client, another }))
+})
+
+test('a publish into a folder that was deleted says so, and the client closes', async () => {
+  const dataDir = mkdtempSync(join(folder, 'deleted-'))
+  const events: Event[] = []
+  await using client = await connect({ dataDir, onEvent: event => events.push(event) })
+  const numbers = stream<number>('numbers')
+  await client.publish(numbers, 1)
+  rmSync(dataDir, { recursive: true })
+  const ending = async () => {
+    for (let n = 2; ; n++) await client.publish(numbers, n).then(() => sleep(20))
+  }
+  const begun = performance.now()
+  await expect(ending()).rejects.toMatchObject({ name: 'IntegrityError', code: 'LOG_REWOUND', facts: { dataDir } })
+  expect(performance.now() - begun).toBeLessThan(2000)
+  await expect(client.publish(numbers, 0)).rejects.toMatchObject({ code: 'LOG_REWOUND' })
+  expect(events).toMatchObject([{ type: 'log.error', error: { code: 'LOG_REWOUND' } }])
 })
 
 test('a log in memory is gone with its client', async () => {

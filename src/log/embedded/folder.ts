@@ -4,14 +4,15 @@
  */
 import { accessSync, closeSync, constants, existsSync, fstatSync, mkdirSync, openSync } from 'node:fs'
 import { readdirSync, readFileSync, readSync, renameSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { DefinitionError, messageOf } from '../../errors.js'
 import type { Sync } from './store.js'
 
 /** Another number means: written by something that we cannot follow. */
 const FORMAT = 1
 const FORMAT_FILE = 'stream-node.json'
-const DATA_FILE = 'data.mdb'
+/** What LMDB calls its file. */
+export const DATA_FILE = 'data.mdb'
 
 /**
  * Makes the folder ready to be opened, and gives how safe its writes are to be: the safer of what is asked for and what
@@ -28,9 +29,20 @@ export function prepareFolder(folder: string, asked: Sync | undefined): Sync {
 /** Keeps that writes need be no safer than this from now on. Throws `BAD_DATA_FOLDER`. */
 export function lowerSync(folder: string, sync: Sync): void {
   try {
-    writeFormat(join(folder, FORMAT_FILE), sync)
+    writeFormat(join(folder, FORMAT_FILE), { sync, written: true })
   } catch (error) {
     throw unusable(folder, error)
+  }
+}
+
+/** Keeps that there is a data file now, so that its loss is told from a folder that never had one. */
+export function markWritten(folder: string): void {
+  const file = join(folder, FORMAT_FILE)
+  try {
+    const before = readFormat(folder, readFileSync(file, 'utf8'))
+    if (!before.written) writeFormat(file, { ...before, written: true })
+  } catch (error) {
+    throw error instanceof DefinitionError ? error : unusable(folder, error)
   }
 }
 
@@ -44,7 +56,7 @@ function prepare(folder: string, asked: Sync | undefined): Sync {
   if (existsSync(folder) && !statSync(folder).isDirectory()) {
     throw bad(folder, 'is a file, not a folder', 'name a folder')
   }
-  mkdirSync(folder, { recursive: true })
+  makeFolder(resolve(folder))
   accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK)
   const file = join(folder, FORMAT_FILE)
   // In this order: another process may be making the folder ready at this moment, and its mark comes first.
@@ -53,22 +65,40 @@ function prepare(folder: string, asked: Sync | undefined): Sync {
   if (before === undefined && others) {
     throw bad(folder, 'holds something else', 'name a folder that is empty, or one that a node has made')
   }
-  checkData(folder)
-  const sync = before === 'disk' ? before : (asked ?? before ?? 'os')
-  if (sync !== before) writeFormat(file, sync)
+  checkData(folder, before?.written === true)
+  const sync = before?.sync === 'disk' ? before.sync : (asked ?? before?.sync ?? 'os')
+  if (sync !== before?.sync) writeFormat(file, { sync, written: before?.written === true })
   return sync
 }
 
+/** Node's own way to make the folders above as well never comes back where a file system takes none, as /proc. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return
+  makeFolder(dirname(path))
+  try {
+    mkdirSync(path)
+  } catch (error) {
+    // Another process may have made it meanwhile.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+}
+
+/** What the folder says of itself; `written` once there was a data file. */
+interface Format {
+  readonly sync: Sync
+  readonly written: boolean
+}
+
 /** Written beside and moved into place, so that a crash leaves the old one or the new one. */
-function writeFormat(file: string, sync: Sync): void {
+function writeFormat(file: string, { sync, written }: Format): void {
   const draft = `${file}.${process.pid}`
-  writeFileSync(draft, `${JSON.stringify({ format: FORMAT, sync })}\n`, { flush: true })
+  writeFileSync(draft, `${JSON.stringify({ format: FORMAT, sync, written })}\n`, { flush: true })
   renameSync(draft, file)
 }
 
-function readFormat(folder: string, text: string): Sync {
-  const { format, sync } = parsed(text)
-  if (format === FORMAT && (sync === 'os' || sync === 'disk')) return sync
+function readFormat(folder: string, text: string): Format {
+  const { format, sync, written } = parsed(text)
+  if (format === FORMAT && (sync === 'os' || sync === 'disk')) return { sync, written: written === true }
   if (typeof format === 'number' && format > FORMAT) {
     const what = `was written by a newer stream-node (format ${format}; this one knows ${FORMAT})`
     throw bad(folder, what, 'run that version, or name another folder')
@@ -76,22 +106,26 @@ function readFormat(folder: string, text: string): Sync {
   throw bad(folder, `has a ${FORMAT_FILE} that is none of ours`, 'put it back from a copy, or name another folder')
 }
 
-function parsed(text: string): { readonly format?: unknown; readonly sync?: unknown } {
+function parsed(text: string): Readonly<Record<string, unknown>> {
   try {
     const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null ? value : {}
+    return typeof value === 'object' && value !== null ? { ...value } : {}
   } catch {
     return {}
   }
 }
 
 /** LMDB would map a foreign or cut file all the same, and the first look at a page that is not there is fatal. */
-function checkData(folder: string): void {
+function checkData(folder: string, written: boolean): void {
   const path = join(folder, DATA_FILE)
-  if (!existsSync(path)) return
+  if (!existsSync(path) || statSync(path).size === 0) {
+    if (!written) return
+    const what = `has lost what was in its ${DATA_FILE}: the log is gone`
+    throw bad(folder, what, 'put it back from a copy, or delete the folder to begin with an empty log')
+  }
   const file = openSync(path, 'r+')
   try {
-    const fault = fstatSync(file).size === 0 ? undefined : dataFault(file)
+    const fault = dataFault(file)
     if (fault === undefined) return
     throw bad(folder, `has a ${DATA_FILE} that ${fault}`, 'put it back from a copy, or name another folder')
   } finally {

@@ -6,6 +6,7 @@
 import { open, TransactionFlags } from 'lmdb'
 import type { RootDatabase } from 'lmdb'
 import { IntegrityError, messageOf, UnavailableError } from '../../errors.js'
+import type { Anchor } from './anchor.js'
 import { RecordCodec } from './layout.js'
 import type { Draft, Place, Stored } from './layout.js'
 import { damaged, guarded } from './table.js'
@@ -53,6 +54,7 @@ export class Store {
   readonly changes: Table<readonly [number, number], string>
   readonly #root: RootDatabase
   #sync: Sync
+  #anchor: Anchor | undefined
   #queued: Job[] = []
   #scheduled = false
   #committing: Promise<void> | undefined
@@ -95,6 +97,11 @@ export class Store {
     this.refresh()
     if ((this.catalog.get(SYNC) ?? 'os') !== sync) await this.write(() => this.catalog.putSync(SYNC, sync))
     this.#sync = sync
+  }
+
+  /** From now on nothing is committed once the anchor is lost: all jobs end with its error. */
+  moor(anchor: Anchor): void {
+    this.#anchor = anchor
   }
 
   /** Reads after this see what any process has committed by now. */
@@ -144,6 +151,8 @@ export class Store {
     const jobs = this.#queued
     if (jobs.length === 0) return
     this.#queued = []
+    const lost = this.#anchor?.lost()
+    if (lost !== undefined) return fail(jobs, lost)
     const all = () => {
       for (const job of jobs) job.run()
     }
