@@ -139,7 +139,8 @@ describe('the data folder', () => {
     await (await open({ dataDir, sync: 'disk' })).close()
     await (await open({ dataDir })).close()
     await (await open({ dataDir, role: 'guest', sync: 'os' })).close()
-    expect(JSON.parse(readFileSync(join(dataDir, 'stream-node.json'), 'utf8'))).toEqual({ format: 1, sync: 'disk' })
+    const kept: unknown = JSON.parse(readFileSync(join(dataDir, 'stream-node.json'), 'utf8'))
+    expect(kept).toEqual({ format: 1, sync: 'disk', written: true })
   })
 
   test('refuses a folder that holds something else, and leaves it alone', async () => {
@@ -194,13 +195,32 @@ describe('the data folder', () => {
     expect(await textsOf(await (await open({ dataDir })).log.open(spec()))).toHaveLength(30)
   })
 
-  test('opens when it was left half made: an empty data file, a draft of the format', async () => {
+  test('opens when it was left half made: no data file yet or an empty one, a draft of the format', async () => {
+    for (const started of [false, true]) {
+      const dataDir = freshFolder()
+      mkdirSync(dataDir)
+      writeFileSync(join(dataDir, 'stream-node.json.4711'), '{"form')
+      writeFileSync(join(dataDir, 'stream-node.json'), '{"format":1,"sync":"os","written":false}')
+      if (started) writeFileSync(join(dataDir, 'data.mdb'), '')
+      await open({ dataDir })
+    }
+  })
+
+  test('refuses a folder whose data file is gone or empty, to a guest too, and makes no new one', async () => {
     const dataDir = freshFolder()
-    mkdirSync(dataDir)
-    writeFileSync(join(dataDir, 'stream-node.json.4711'), '{"form')
-    await (await open({ dataDir })).close()
-    truncateSync(join(dataDir, 'data.mdb'), 0)
-    await open({ dataDir })
+    await (await open({ dataDir, role: 'guest' })).close()
+    const data = join(dataDir, 'data.mdb')
+    truncateSync(data, 0)
+    await expect(open({ dataDir })).rejects.toThrow(/the log is gone; put it back from a copy, or delete the folder/)
+    rmSync(data)
+    await expect(open({ dataDir, role: 'guest' })).rejects.toMatchObject({ code: 'BAD_DATA_FOLDER' })
+    expect(readdirSync(dataDir)).not.toContain('data.mdb')
+  })
+
+  test.runIf(process.platform === 'linux')('refuses a path that a file system will never take', async () => {
+    for (const dataDir of ['/proc/nope', '/proc/nope/below']) {
+      await expect(open({ dataDir })).rejects.toMatchObject({ code: 'BAD_DATA_FOLDER' })
+    }
   })
 })
 

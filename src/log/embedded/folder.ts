@@ -11,8 +11,7 @@ import type { Sync } from './store.js'
 /** Another number means: written by something that we cannot follow. */
 const FORMAT = 1
 const FORMAT_FILE = 'stream-node.json'
-/** What LMDB calls its file. */
-export const DATA_FILE = 'data.mdb'
+const DATA_FILE = 'data.mdb'
 
 /**
  * Makes the folder ready to be opened, and gives how safe its writes are to be: the safer of what is asked for and what
