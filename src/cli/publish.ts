@@ -1,4 +1,5 @@
 /** `publish`: values from the arguments or from stdin into a stream, at the pace of the log, and what came of each. */
+import { fstatSync } from 'node:fs'
 import type { Client } from '../client/client.js'
 import type { PublishAllOptions } from '../client/publishing.js'
 import { RecordError, StreamNodeError, messageOf } from '../errors.js'
@@ -18,6 +19,7 @@ import { Progress, counted, say, write } from './terminal.js'
 /** Publishes the values, or stdin when there are none. Throws what stopped it, saying how far it came. */
 export async function publish(name: string, values: readonly string[], flags: PublishFlags): Promise<void> {
   checkFlags(values, flags)
+  if (values.length === 0) checkInput(process.stdin.fd)
   const client = await linked(flags, { make: flags.create === true })
   try {
     const target = await targetOf(client, name, flags)
@@ -50,6 +52,11 @@ function checkFlags(values: readonly string[], flags: PublishFlags): void {
   ] as const) {
     if (value !== undefined) throw new UsageError(`${flag} says how to make a stream`, 'add --create, or leave it out')
   }
+}
+
+/** Throws for a folder in place of the input: it would read as an empty one. */
+export function checkInput(fd: number): void {
+  if (fstatSync(fd).isDirectory()) throw new UsageError('stdin is a folder', 'give it a file, as in "publish < file"')
 }
 
 /** Bytes on their way to become a value, and where they stood. */
