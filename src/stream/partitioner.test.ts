@@ -28,3 +28,12 @@ test('spreads keys evenly', () => {
   for (let i = 0; i < 60_000; i++) counts[partitionOf(`user-${i}`, 6)]! += 1
   for (const count of counts) expect(Math.abs(count - 10_000)).toBeLessThan(500)
 })
+
+test('refuses what is no count of partitions or no key, instead of giving no number', () => {
+  for (const wrong of [0, -1, 1.5, NaN, Infinity, '6' as unknown as number]) {
+    expect(() => partitionOf('a', wrong), String(wrong)).toThrow(
+      /the count of partitions must be a whole number from 1/,
+    )
+  }
+  expect(() => partitionOf(7 as unknown as string, 6)).toThrow('the key must be a text, but is 7 (number)')
+})

@@ -2,11 +2,17 @@
  * Key to partition: FNV-1a, 32 bit, of the key's UTF-8 text, modulo the count. It is what the `partition()` subject
  * mapping of a NATS server computes, and it never changes: another answer would tear every key's order apart.
  */
+import { badOption } from '../options.js'
+
 const OFFSET = 0x811c9dc5
 const PRIME = 0x01000193
 
-/** The partition of a key, 0 to `partitions - 1`. */
+/** The partition of a key, 0 to `partitions - 1`. Throws `BAD_OPTION` for what is no text, or no count from 1 on. */
 export function partitionOf(key: string, partitions: number): number {
+  if (typeof key !== 'string') throw badOption('the key', 'a text', key)
+  if (!Number.isSafeInteger(partitions) || partitions < 1) {
+    throw badOption('the count of partitions', 'a whole number from 1 on', partitions)
+  }
   return fnv1a(key) % partitions
 }
 
