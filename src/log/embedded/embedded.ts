@@ -10,6 +10,7 @@ import { badOption, knownOptions } from '../../options.js'
 import type { Tell } from '../../telemetry/events.js'
 import type { Bucket, BucketSpec } from '../bucket.js'
 import type { Ports } from '../ports.js'
+import { Anchor } from './anchor.js'
 import { openBucket } from './bucket.js'
 import { lowerSync, markWritten, prepareFolder, unusable } from './folder.js'
 import { Hub } from './hub.js'
@@ -81,11 +82,14 @@ async function openFolder(
   around: Surroundings,
 ): Promise<Ports> {
   const store = openStore(dataDir, prepareFolder(dataDir, sync))
+  const anchor = new Anchor(dataDir, around.clock, around.tell)
+  store.moor(anchor)
   const door = new Door(dataDir, around.chance)
   const ports = new EmbeddedPorts(store, around, {
     description: `embedded log in ${dataDir}`,
     meet: meetInFolder(store, door),
     shared: true,
+    anchor,
     leave: [() => door.close()],
   })
   try {
@@ -137,6 +141,8 @@ interface Setting {
   readonly meet: Meet
   /** Whether other processes can open the same log. */
   readonly shared: boolean
+  /** Absent where the file has no name that it could lose. */
+  readonly anchor?: Anchor
   /** What is to be done after everything else has ended. */
   readonly leave: readonly (() => void | Promise<void>)[]
 }
@@ -178,7 +184,8 @@ class EmbeddedPorts implements Ports {
     this.log.close()
     this.signals.close()
     this.#ground.pulse.close()
-    for (const leave of this.#first) await leave()
+    // The last look, so that nobody ends in the belief that all is kept; of what is lost nothing is left to give up.
+    if (this.setting.anchor?.lost(true) === undefined) for (const leave of this.#first) await leave()
     await this.store.close()
     for (const leave of this.setting.leave) await leave()
   }

@@ -11,7 +11,8 @@ import type { Sync } from './store.js'
 /** Another number means: written by something that we cannot follow. */
 const FORMAT = 1
 const FORMAT_FILE = 'stream-node.json'
-const DATA_FILE = 'data.mdb'
+/** What LMDB calls its file. */
+export const DATA_FILE = 'data.mdb'
 
 /**
  * Makes the folder ready to be opened, and gives how safe its writes are to be: the safer of what is asked for and what
