@@ -127,7 +127,10 @@ async function launch(bin: string, version: string, port: number, options: Serve
       await kill()
       await start()
     },
-    freeze: () => void process?.child.kill('SIGSTOP'),
+    freeze() {
+      process?.child.kill('SIGSTOP')
+      while (isRunning(process?.child.pid)) continue
+    },
     thaw: () => void process?.child.kill('SIGCONT'),
     stop,
     log: () => (lastLog === '' ? log() : lastLog),
@@ -282,5 +285,15 @@ async function haveLeader(monitors: readonly number[], withinMs: number): Promis
     if (leader && others.length === 0) return
     if (Date.now() > deadline) throw new Error(`the cluster of ${monitors.length} has no leader after ${withinMs} ms`)
     await sleep(20)
+  }
+}
+
+/** A stop signal takes a moment to take effect. Where the system does not tell, it is taken to be in effect. */
+function isRunning(pid: number | undefined): boolean {
+  try {
+    const [, state = 'T'] = /\) (\w)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? []
+    return state !== 'T'
+  } catch {
+    return false
   }
 }

@@ -34,18 +34,40 @@ test('gives back the share of a reader that has gone', () => {
   expect(pulls.share()).toBe(alone)
 })
 
-test('lets who waits for a large pull ask again in turn, and forgets who has left', () => {
+test('lets who waits for a large record ask again in turn, passes by who asks no more, and forgets who has left', () => {
   const pulls = new Pulls()
-  while (pulls.takeLarge(8 * MB, () => {}));
+  expect(pulls.takeLarge(8 * MB, () => {})).toBe(true)
   const called: string[] = []
-  const left = () => called.push('left')
-  for (const again of [left, () => called.push('first'), () => called.push('second')]) {
+  const takes = (name: string) => () => {
+    called.push(name)
+    expect(pulls.takeLarge(8 * MB, () => {})).toBe(true)
+  }
+  const left = takes('left')
+  for (const again of [left, takes('first'), () => called.push('asks no more'), takes('second')]) {
     expect(pulls.takeLarge(8 * MB, again)).toBe(false)
   }
   pulls.leave(left)
   pulls.giveLarge()
-  expect(called).toEqual([])
+  expect(called).toEqual(['first'])
   pulls.giveLarge()
-  pulls.giveLarge()
-  expect(called).toEqual(['first', 'second'])
+  expect(called).toEqual(['first', 'asks no more', 'second'])
+})
+
+test('asks for few whole records at once, and for all in the end, though one fails and one gives its turn up', async () => {
+  const pulls = new Pulls()
+  let asking = 0
+  let most = 0
+  const ask = async (i: number) => {
+    most = Math.max(most, ++asking)
+    await new Promise(setImmediate)
+    asking--
+    if (i === 3) throw new Error('away')
+    return i
+  }
+  const all = Array.from({ length: 100 }, (_, i) => pulls.whole(MB, () => ask(i)))
+  pulls.takeLarge(MB, () => {})
+  const ended = await Promise.allSettled(all)
+  expect(ended.filter(one => one.status === 'fulfilled')).toHaveLength(99)
+  expect(most).toBeGreaterThan(1)
+  expect(most * 1.37 * Pulls.bytesOfLargest(MB)).toBeLessThan(SERVER_BYTES / 2)
 })

@@ -4,7 +4,7 @@
  */
 
 /** Half of it is for shares, two to a reader; half for large records. */
-const LINK_BYTES = 16 * 1024 * 1024
+const LINK_BYTES = 24 * 1024 * 1024
 const SHARE_MIN = 4096
 /** What stands around the largest payload in the server's count: subject, reply and headers. */
 const AROUND_PAYLOAD = 64 * 1024
@@ -12,6 +12,7 @@ const AROUND_PAYLOAD = 64 * 1024
 export class Pulls {
   #readers = 0
   #large = 0
+  #largeMax = 1
   readonly #waiting = new Set<() => void>()
 
   /** A reader begins to pull; gives what ends it. */
@@ -32,10 +33,10 @@ export class Pulls {
     return payloadMax + AROUND_PAYLOAD
   }
 
-  /** True when a pull for one large record may go out now, and counts it; else calls `again` when one may. */
+  /** True when one large record may be asked for now, and counts it; else calls `again` when one may. */
   takeLarge(payloadMax: number, again: () => void): boolean {
-    const most = Math.max(1, Math.floor(LINK_BYTES / 2 / Pulls.bytesOfLargest(payloadMax)))
-    if (this.#large >= most) {
+    this.#largeMax = Math.max(1, Math.floor(LINK_BYTES / 2 / Pulls.bytesOfLargest(payloadMax)))
+    if (this.#large >= this.#largeMax) {
       this.#waiting.add(again)
       return false
     }
@@ -43,13 +44,29 @@ export class Pulls {
     return true
   }
 
-  /** A pull for a large record is over. */
+  /** What was asked for has come, or will not. */
   giveLarge(): void {
     this.#large--
-    const [next] = this.#waiting
-    if (next === undefined) return
-    this.#waiting.delete(next)
-    next()
+    for (const again of [...this.#waiting]) {
+      if (this.#large >= this.#largeMax) return
+      this.#waiting.delete(again)
+      again()
+    }
+  }
+
+  /** Asks for a record that may be large, when its turn has come. */
+  async whole<T>(payloadMax: number, ask: () => Promise<T>): Promise<T> {
+    for (;;) {
+      let again = () => {}
+      const turn = new Promise<void>(resolve => (again = resolve))
+      if (this.takeLarge(payloadMax, again)) break
+      await turn
+    }
+    try {
+      return await ask()
+    } finally {
+      this.giveLarge()
+    }
   }
 
   /** The reader waits no longer. */

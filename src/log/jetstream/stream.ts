@@ -254,7 +254,9 @@ export async function lastOf(link: Link, stream: string, subject: string): Promi
   const what = `read the last record of "${subject}"`
   const answer = await link.call(what, async () => {
     type Answer = { message?: StoredMessage; error?: { code: number; err_code?: number; description?: string } }
-    const answer = await link.ask<Answer>(`STREAM.MSG.GET.${stream}`, { last_by_subj: subject })
+    // It comes whole, and many readers ask at once after a lost link.
+    const get = () => link.ask<Answer>(`STREAM.MSG.GET.${stream}`, { last_by_subj: subject })
+    const answer = await link.pulls.whole(link.payloadMax, get)
     const { error } = answer
     if (error === undefined) return answer
     if (error.err_code === NO_MESSAGE) {
