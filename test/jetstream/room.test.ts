@@ -30,3 +30,20 @@ test('gives room again by itself after nobody took the records of a full window,
     return Promise.race([room, sleep(ms, 'none')])
   }
 })
+
+test('leaves room for other streams when one never answers, however much is sent to it', async () => {
+  await using server = await startServer()
+  await using link = await openLink(server)
+  const stream = await openStream(link)
+  const others = await connect({ servers: server.url })
+  await (await jetstreamManager(others)).streams.add({ name: 'mute', subjects: ['mute.0'], no_ack: true })
+  await others.close()
+  const mute = await link.log.find('mute')
+  if (mute === undefined) throw new Error('the mute stream is not there')
+
+  while (mute.room() === undefined) void mute.append({ partition: 0, payload: byte })
+  expect(await mute.append({ partition: 0, payload: byte })).toMatchObject({ ending: 'refused', why: 'unavailable' })
+  expect(stream.room()).toBeUndefined()
+  const endings = Array.from({ length: 1000 }, () => stream.append({ partition: 0, payload: byte }))
+  for (const { ending } of await Promise.all(endings)) expect(ending).toBe('stored')
+})

@@ -11,7 +11,8 @@ import { codeOf, NO_STREAM, notMade } from './api-error.js'
 import type { Link } from './link.js'
 import { Reader, recreated } from './reader.js'
 import { lastOf, type StoredMessage } from './stream.js'
-import { isDoubtful, type Target, type Writer } from './writer.js'
+import type { Lane } from './lane.js'
+import { isDoubtful, type Writer } from './writer.js'
 
 const NS_PER_MS = 1_000_000
 /** For how long the server remembers ids of writes; the default of key-value buckets. */
@@ -42,7 +43,7 @@ class JetStreamBucket implements Bucket {
   readonly #stream: string
   readonly #root: string
   readonly #incarnation: string
-  readonly #target: Target
+  readonly #lane: Lane
 
   constructor(link: Link, writer: Writer, name: string, incarnation: string) {
     this.#link = link
@@ -50,7 +51,7 @@ class JetStreamBucket implements Bucket {
     this.#stream = `KV_${name}`
     this.#root = `$KV.${name}.`
     this.#incarnation = incarnation
-    this.#target = { name: this.#stream, acked: 0 }
+    this.#lane = writer.lane(this.#stream)
   }
 
   async get(key: string): Promise<Entry | undefined> {
@@ -122,8 +123,8 @@ class JetStreamBucket implements Bucket {
 
   async #send(subject: string, head: Uint8Array, value: Uint8Array): Promise<Ending> {
     if (this.#link.ended !== undefined) return this.#unsent()
-    for (let room = this.#writer.room(); room !== undefined; room = this.#writer.room()) await room
-    return this.#writer.append(this.#target, subject, head, value)
+    for (let room = this.#lane.room(); room !== undefined; room = this.#lane.room()) await room
+    return this.#writer.append(this.#lane, subject, head, value)
   }
 
   #unsent(): Ending {

@@ -17,7 +17,7 @@ const gone: Ending = {
 }
 
 function answering(...endings: Ending[]): Writer {
-  return { append: () => Promise.resolve(endings.shift()) } as unknown as Writer
+  return { lane: () => ({}), append: () => Promise.resolve(endings.shift()) } as unknown as Writer
 }
 
 test('passes a server that refuses what expects another position and knows a repeat', async () => {

@@ -14,9 +14,9 @@ const NEVER = 2 ** 53 - 1
 
 /** Rejects with `UNSAFE_SERVER` when the server stores what it must refuse; false when it cannot be asked just now. */
 export async function checkServer(link: Link, writer: Writer): Promise<boolean> {
-  const target = { name: `KV_${NOTES_BUCKET}`, acked: 0 }
+  const lane = writer.lane(`KV_${NOTES_BUCKET}`)
   const send = (headers: Record<string, string> | undefined, id: string | undefined) =>
-    writer.append(target, PROBE, encodeHeaders(headers, id), Buffer.from(link.tools.chance.name()))
+    writer.append(lane, PROBE, encodeHeaders(headers, id), Buffer.from(link.tools.chance.name()))
   const expected = await send({ 'Nats-Expected-Last-Subject-Sequence': `${NEVER}` }, undefined)
   if (expected.ending === 'stored') throw unsafe(link, 'stored a write that expected another position')
   const id = `probe/${link.tools.chance.name()}`

@@ -11,7 +11,8 @@ import { findForgotten, mayForget } from './forgotten.js'
 import type { Link } from './link.js'
 import { Reader, recreated } from './reader.js'
 import { AskedTogether } from './asked-together.js'
-import { isDoubtful, type Target, type Writer } from './writer.js'
+import type { Lane } from './lane.js'
+import { isDoubtful, type Writer } from './writer.js'
 
 const RECORDS_MAX = 1000
 const BYTES_MAX = 1024 * 1024
@@ -22,7 +23,7 @@ export class JetStreamStream implements LogStream {
   readonly incarnation: string
   readonly #link: Link
   readonly #writer: Writer
-  readonly #target: Target
+  readonly #lane: Lane
   readonly #floors: Floors
   /** The name of the JetStream stream, which for a `source` is not that of ours. */
   readonly #name: string
@@ -42,7 +43,7 @@ export class JetStreamStream implements LogStream {
     this.spec = spec
     this.incarnation = info.created
     this.#name = info.config.name
-    this.#target = { name: this.#name, acked: 0 }
+    this.#lane = writer.lane(this.#name)
     this.#subjects = spec.source === undefined ? subjectsOf(spec) : [spec.source.subject]
   }
 
@@ -59,17 +60,17 @@ export class JetStreamStream implements LogStream {
     const { partition, payload, id, headers, expect } = record
     const subject = this.#subject(partition)
     if (id === undefined || expect === undefined) {
-      this.#writer.send(this.#target, subject, encodeHeaders(headers, id), payload, ended)
+      this.#writer.send(this.#lane, subject, encodeHeaders(headers, id), payload, ended)
       return
     }
     const fenced = { ...headers, 'Nats-Expected-Last-Subject-Sequence': `${expect}` }
-    this.#writer.send(this.#target, subject, encodeHeaders(fenced, id), payload, ending => {
+    this.#writer.send(this.#lane, subject, encodeHeaders(fenced, id), payload, ending => {
       void this.#settled(ending, partition, id, expect).then(ended)
     })
   }
 
   room(): Promise<void> | undefined {
-    return this.#writer.room()
+    return this.#lane.room()
   }
 
   read(options: ReadOptions): BatchReader {

@@ -14,32 +14,23 @@ import {
 } from '../../errors.js'
 import type { Ending, Refused, Unknown } from '../log.js'
 import type { Position } from '../record.js'
+import { Lane, Lanes } from './lane.js'
 import type { Link } from './link.js'
 
-/** How many appends may be in flight; a power of two, below what newer servers queue for one stream (10,000). */
-const WINDOW_RECORDS = 4096
-const WINDOW_BYTES = 16 * 1024 * 1024
-/** How long to hold back after the server said that nobody takes the stream's records just now. */
-const HOLD_MS = 25
+/** How many appends may be in flight over a link, of all streams together; a power of two. */
+const WINDOW_RECORDS = 16_384
 /** How many looks for overdue acks go into the time that an ack may take. */
 const SWEEPS = 4
-
-/** What the writer must know of the stream it writes to. One per stream; it keeps the highest position seen. */
-export interface Target {
-  readonly name: string
-  /** The highest position that an ack of this stream has told. */
-  acked: Position
-}
 
 /** One append under way. */
 interface Flight {
   readonly ticket: number
-  readonly target: Target
+  readonly lane: Lane
   readonly subject: string
   readonly bytes: number
   /** The sweep that was next when it was sent. */
   readonly sweep: number
-  /** What `target.acked` was at the send: a fresh record must stand above it. */
+  /** What `lane.acked` was at the send: a fresh record must stand above it. */
   readonly floor: Position
   readonly ended: (ending: Ending) => void
 }
@@ -48,12 +39,9 @@ export class Writer {
   readonly #link: Link
   readonly #inbox: string
   readonly #window = new Array<Flight | undefined>(WINDOW_RECORDS)
+  readonly #lanes = new Lanes()
   #ticket = 0
-  #bytes = 0
   #flying = 0
-  /** Set while nothing is sent, since nobody took a stream's records a moment ago. */
-  #cancelHold: Cancel | undefined
-  #waiting: { promise: Promise<void>; resolve: () => void; reject: (error: Error) => void } | undefined
   #cancelSweep: Cancel | undefined
   #sweep = 0
   /** What the client is given with each publish; it looks at them at once and keeps neither. */
@@ -67,48 +55,39 @@ export class Writer {
     this.#headed = { reply: '', headers: this.#head as never }
     link.listen(`${this.#inbox}*`, message => this.#acked(message))
     link.onDown(() => this.#landAll())
-    link.onUp(() => this.#makeRoom())
+    link.onUp(() => this.#lanes.wake())
     link.onDenied(subject => this.#denied(subject))
   }
 
+  /** The way of one stream's appends: each handle of a stream has its own. */
+  lane(name: string): Lane {
+    return new Lane(name, this.#lanes, this.#link, () => this.#flying < WINDOW_RECORDS)
+  }
+
   /** `send`, with a promise for the ending. */
-  append(target: Target, subject: string, head: Uint8Array, payload: Uint8Array): Promise<Ending> {
-    return new Promise(ended => this.send(target, subject, head, payload, ended))
+  append(lane: Lane, subject: string, head: Uint8Array, payload: Uint8Array): Promise<Ending> {
+    return new Promise(ended => this.send(lane, subject, head, payload, ended))
   }
 
   /** Sends now and tells later, by a call, how it ended. The place in the log is decided by the order of calls. */
-  send(target: Target, subject: string, head: Uint8Array, payload: Uint8Array, ended: Flight['ended']): void {
-    const refusal = this.#refusal() ?? this.#publish(subject, head, payload)
+  send(lane: Lane, subject: string, head: Uint8Array, payload: Uint8Array, ended: Flight['ended']): void {
+    const refusal = this.#refusal(lane) ?? this.#publish(subject, head, payload)
     if (refusal !== undefined) {
       queueMicrotask(() => ended(refusal))
       return
     }
     const bytes = head.length + payload.length
     const ticket = this.#ticket++
-    const flight: Flight = { ticket, target, subject, bytes, sweep: this.#sweep, floor: target.acked, ended }
+    const flight: Flight = { ticket, lane, subject, bytes, sweep: this.#sweep, floor: lane.acked, ended }
     this.#window[ticket % WINDOW_RECORDS] = flight
     this.#flying++
-    this.#bytes += bytes
+    lane.took(bytes)
     if (this.#cancelSweep === undefined) this.#sweepLater()
   }
 
-  /** Undefined when `send` takes another record, else a promise for when it may. */
-  room(): Promise<void> | undefined {
-    if (this.#link.ended === undefined && this.#hasRoom()) return undefined
-    if (this.#waiting === undefined) {
-      let resolve!: () => void
-      let reject!: (error: Error) => void
-      const promise = new Promise<void>((yes, no) => ([resolve, reject] = [yes, no]))
-      promise.catch(() => {})
-      this.#waiting = { promise, resolve, reject }
-      if (this.#link.ended !== undefined) reject(this.#link.ended)
-    }
-    return this.#waiting.promise
-  }
-
-  #refusal(): Refused | undefined {
+  #refusal(lane: Lane): Refused | undefined {
     if (!this.#link.up) return refuse('unavailable', this.#link.disconnected())
-    return this.#flying < WINDOW_RECORDS ? undefined : noRoom(this.#link.server)
+    return lane.full || this.#flying === WINDOW_RECORDS ? noRoom(lane.name) : undefined
   }
 
   /** Publishes under the next ticket whose place is free: an answer that is long in coming holds up nobody else. */
@@ -123,29 +102,6 @@ export class Writer {
     } catch (error) {
       return refused(this.#link, subject, head.length + payload.length, error)
     }
-  }
-
-  /** Half the window must be free before a full one takes more, so that a waiter wakes to a good many. */
-  #hasRoom(): boolean {
-    const least = this.#waiting === undefined ? 1 : 2
-    const free = this.#flying < WINDOW_RECORDS / least && this.#bytes < WINDOW_BYTES / least
-    return this.#link.up && free && this.#cancelHold === undefined
-  }
-
-  /** Holds back for a moment, and lets those go on who wait when it is over. */
-  #hold(): void {
-    this.#cancelHold ??= this.#link.tools.clock.after(HOLD_MS, () => {
-      this.#cancelHold = undefined
-      this.#makeRoom()
-    })
-  }
-
-  #makeRoom(): void {
-    if (this.#waiting === undefined) return
-    if (this.#link.ended !== undefined) this.#waiting.reject(this.#link.ended)
-    else if (this.#hasRoom()) this.#waiting.resolve()
-    else return
-    this.#waiting = undefined
   }
 
   #acked(message: Msg): void {
@@ -166,8 +122,8 @@ export class Writer {
     if (position > 0) return this.#stored(flight, position, false)
     if (ack.length === 0) {
       if (message.headers?.code !== NO_RESPONDERS) return undefined
-      this.#hold()
-      return nobodyTakes(flight.target.name)
+      flight.lane.hold()
+      return nobodyTakes(flight.lane.name)
     }
     const said = message.json<{ seq?: number; duplicate?: boolean; error?: ApiError }>()
     if (said.error !== undefined) return refusedBy(flight, said.error)
@@ -178,10 +134,10 @@ export class Writer {
   }
 
   #stored(flight: Flight, position: Position, repeat: boolean): Ending {
-    const { target, floor } = flight
-    if (position > target.acked) target.acked = position
+    const { lane, floor } = flight
+    if (position > lane.acked) lane.acked = position
     else if (!repeat && position <= floor) {
-      const what = `stream "${target.name}" gave position ${position} after it had given ${floor}`
+      const what = `stream "${lane.name}" gave position ${position} after it had given ${floor}`
       const mend =
         'the log lost what it had acknowledged, or the stream was made anew; look at the server before going on'
       return { ending: 'unknown', error: new IntegrityError('LOG_REWOUND', what, mend) }
@@ -191,14 +147,15 @@ export class Writer {
 
   #land(flight: Flight, ending: Ending): void {
     this.#window[flight.ticket % WINDOW_RECORDS] = undefined
-    this.#flying--
-    this.#bytes -= flight.bytes
+    const wasFull = this.#flying-- === WINDOW_RECORDS
+    flight.lane.gave(flight.bytes)
     try {
       flight.ended(ending)
     } catch (error) {
       this.#link.tools.tell({ type: 'log.error', error: new InvariantError(messageOf(error), { cause: error }) })
     }
-    if (this.#waiting !== undefined) this.#makeRoom()
+    flight.lane.wake()
+    if (wasFull) this.#lanes.wake()
   }
 
   #landAll(): void {
@@ -213,15 +170,13 @@ export class Writer {
     for (const flight of this.#under(() => true)) this.#land(flight, { ending: 'unknown', error })
     this.#cancelSweep?.()
     this.#cancelSweep = undefined
-    this.#cancelHold?.()
-    this.#cancelHold = undefined
-    this.#makeRoom()
+    this.#lanes.wake()
   }
 
   #denied(subject: string): boolean {
     const denied = this.#under(flight => flight.subject === subject)
     for (const flight of denied) {
-      const error = this.#link.denied(`write to stream "${flight.target.name}"`, `publish "${subject}"`)
+      const error = this.#link.denied(`write to stream "${flight.lane.name}"`, `publish "${subject}"`)
       this.#land(flight, { ending: 'refused', why: 'denied', error })
     }
     return denied.length > 0
@@ -234,7 +189,7 @@ export class Writer {
       this.#cancelSweep = undefined
       this.#sweep++
       for (const flight of this.#under(flight => flight.sweep < this.#sweep - SWEEPS)) {
-        const what = `no answer to an append to stream "${flight.target.name}" in ${this.#link.timeoutMs} ms`
+        const what = `no answer to an append to stream "${flight.lane.name}" in ${this.#link.timeoutMs} ms`
         const error = new UnavailableError('TIMED_OUT', what, 'send the same id and bytes again, or read the tail')
         this.#land(flight, { ending: 'unknown', error })
       }
@@ -301,8 +256,8 @@ const FULL = [10023, 10047, 10077, 10122, 10167, 10002, 10028, 10074]
  * An earlier send of the id is on its way to the other servers of a cluster. It may still be stored, or get lost with
  * the server that leads.
  */
-function underWay({ target }: Flight): Unknown {
-  const what = `stream "${target.name}" has not yet stored what was sent under this id before`
+function underWay({ lane }: Flight): Unknown {
+  const what = `stream "${lane.name}" has not yet stored what was sent under this id before`
   const error = new UnavailableError('TIMED_OUT', what, 'send the same id and bytes again, or read the tail')
   return { ending: 'unknown', error }
 }
@@ -317,27 +272,24 @@ export function isDoubtful(ending: Ending): boolean {
 }
 
 function refusedBy(flight: Flight, error: ApiError): Ending {
-  const { target } = flight
+  const { name } = flight.lane
   const code = error.err_code ?? 0
   if (code === ID_UNDER_WAY) return underWay(flight)
   const said = error.description ?? `error ${error.code}`
   if (WRONG_LAST.includes(code)) {
-    const what = `stream "${target.name}" refused a compare-and-set: ${said}`
+    const what = `stream "${name}" refused a compare-and-set: ${said}`
     return refuse('expected', new FencedError(what))
   }
   if (TOO_LARGE.includes(code)) {
-    const what = `stream "${target.name}" refused a record: ${said}`
+    const what = `stream "${name}" refused a record: ${said}`
     return refuse('denied', new DefinitionError('RECORD_TOO_LARGE', what, 'make it smaller, or raise the limit'))
   }
   if (FULL.includes(code) || /no space|insufficient|maximum|exceeded/i.test(said)) {
     const mend = 'free space or raise the limit of the stream or account; nothing was stored'
-    return refuse('full', new UnavailableError('LOG_FULL', `stream "${target.name}" is full: ${said}`, mend))
+    return refuse('full', new UnavailableError('LOG_FULL', `stream "${name}" is full: ${said}`, mend))
   }
   // Anything else, such as a server that is shutting down: it says no, so the record is not stored.
-  return refuse(
-    'unavailable',
-    new UnavailableError('DISCONNECTED', `stream "${target.name}" said: ${said}`, 'try again'),
-  )
+  return refuse('unavailable', new UnavailableError('DISCONNECTED', `stream "${name}" said: ${said}`, 'try again'))
 }
 
 function refused(link: Link, subject: string, bytes: number, error: unknown): Refused {
@@ -359,8 +311,8 @@ function nobodyTakes(stream: string): Refused {
   return refuse('unavailable', new UnavailableError('DISCONNECTED', what, 'wait for room() and try again'))
 }
 
-function noRoom(server: string): Refused {
-  const what = `not sent: ${WINDOW_RECORDS} appends to ${server} are in flight`
+function noRoom(stream: string): Refused {
+  const what = `not sent: too much is in flight to stream "${stream}"`
   return refuse('unavailable', new UnavailableError('DISCONNECTED', what, 'wait for room() before each append'))
 }
 
