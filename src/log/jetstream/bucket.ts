@@ -6,11 +6,12 @@ import { DiscardPolicy, RetentionPolicy, StorageType, type StreamInfo } from '@n
 import { DefinitionError, FencedError, UnavailableError } from '../../errors.js'
 import { keyFault, type Bucket, type BucketSpec, type Entry, type Revision, type Watch } from '../bucket.js'
 import type { Ending } from '../log.js'
-import { encodeHeaders, LogRecord, START } from '../record.js'
-import { codeOf, NO_STREAM, notMade } from './api-error.js'
+import type { LogRecord } from '../record.js'
+import { encodeHeaders, START } from '../record.js'
+import { notMade } from './api-error.js'
 import type { Link } from './link.js'
 import { Reader, recreated } from './reader.js'
-import { lastOf, type StoredMessage } from './stream.js'
+import { infoOf, lastOf, recordOf, type StoredMessage } from './leader.js'
 import type { Lane } from './lane.js'
 import { isDoubtful, type Writer } from './writer.js'
 
@@ -220,12 +221,7 @@ class BucketWatch implements Watch {
 }
 
 function find(link: Link, name: string): Promise<StreamInfo | undefined> {
-  return link.call(`open bucket "${name}"`, jsm =>
-    jsm.streams.info(name).catch((error: unknown) => {
-      if (codeOf(error) === NO_STREAM) return undefined
-      throw error
-    }),
-  )
+  return infoOf(link, name, `open bucket "${name}"`)
 }
 
 async function create(link: Link, name: string, spec: BucketSpec): Promise<StreamInfo> {
@@ -272,16 +268,12 @@ function lost(key: string, revision: Revision): Ending {
   return { ending: 'refused', why: 'expected', error: new FencedError(what) }
 }
 
-function headOf(message: StoredMessage): LogRecord {
-  return new LogRecord(0, message.seq, 0, Buffer.from(message.hdrs ?? '', 'base64'), new Uint8Array(0))
-}
-
 function isTombstone(message: StoredMessage): boolean {
-  return message.hdrs !== undefined && headOf(message).header(OPERATION) !== undefined
+  return message.hdrs !== undefined && recordOf(message, 0).header(OPERATION) !== undefined
 }
 
 function writerOf(message: StoredMessage): string | undefined {
-  return headOf(message).header(WRITER)
+  return recordOf(message, 0).header(WRITER)
 }
 
 function entryOf(key: string, message: StoredMessage): Entry {

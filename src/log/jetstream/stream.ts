@@ -4,10 +4,11 @@ import { AckPolicy, DeliverPolicy } from '@nats-io/jetstream'
 import { DefinitionError, FencedError, InvariantError, UnavailableError } from '../../errors.js'
 import { appendFault } from '../fault.js'
 import type { Append, BatchReader, Ending, Extent, LogStream, ReadOptions, Refused, StreamSpec } from '../log.js'
-import { encodeHeaders, LogRecord, type Position } from '../record.js'
-import { codeOf, NO_MESSAGE, NO_STREAM } from './api-error.js'
+import type { LogRecord } from '../record.js'
+import { encodeHeaders, type Position } from '../record.js'
+import { codeOf, NO_STREAM } from './api-error.js'
 import type { Floors } from './floors.js'
-import { findForgotten, mayForget } from './forgotten.js'
+import { lastOf, recordOf } from './leader.js'
 import type { Link } from './link.js'
 import { Reader, recreated } from './reader.js'
 import { AskedTogether } from './asked-together.js'
@@ -99,7 +100,7 @@ export class JetStreamStream implements LogStream {
 
   last(partition: number): Promise<LogRecord | undefined> {
     const subject = this.#subject(partition)
-    return lastOf(this.#link, this.#name, subject).then(found => found && storedRecord(found, partition))
+    return lastOf(this.#link, this.#name, subject).then(found => found && recordOf(found, partition))
   }
 
   async extent(): Promise<Extent> {
@@ -239,42 +240,4 @@ export class JetStreamStream implements LogStream {
 /** The subjects of a stream of ours, one for each partition. */
 export function subjectsOf({ name, partitions }: StreamSpec): string[] {
   return Array.from({ length: partitions }, (_, partition) => `${name}.${partition}`)
-}
-
-/** A message as the API gives it. */
-export interface StoredMessage {
-  readonly subject: string
-  readonly seq: number
-  readonly hdrs?: string
-  readonly data?: string
-  readonly time: string
-}
-
-/** The last message of a subject, asked of the leader: never a direct get, which any replica may answer. */
-export async function lastOf(link: Link, stream: string, subject: string): Promise<StoredMessage | undefined> {
-  const what = `read the last record of "${subject}"`
-  const answer = await link.call(what, async () => {
-    type Answer = { message?: StoredMessage; error?: { code: number; err_code?: number; description?: string } }
-    // It comes whole, and many readers ask at once after a lost link.
-    const get = () => link.ask<Answer>(`STREAM.MSG.GET.${stream}`, { last_by_subj: subject })
-    const answer = await link.pulls.whole(link.payloadMax, get)
-    const { error } = answer
-    if (error === undefined) return answer
-    if (error.err_code === NO_MESSAGE) {
-      return mayForget(link) ? { message: await findForgotten(link, stream, subject) } : {}
-    }
-    if (error.err_code === NO_STREAM) throw recreated(stream, { stream }, true)
-    throw new UnavailableError(
-      'DISCONNECTED',
-      `could not ${what}: ${error.description ?? error.code}`,
-      'it is tried again',
-    )
-  })
-  return answer.message
-}
-
-function storedRecord(message: StoredMessage, partition: number): LogRecord {
-  const head = Buffer.from(message.hdrs ?? '', 'base64')
-  const data = Buffer.from(message.data ?? '', 'base64')
-  return new LogRecord(partition, message.seq, Date.parse(message.time), head, data)
 }

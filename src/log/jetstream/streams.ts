@@ -4,6 +4,7 @@ import { DefinitionError } from '../../errors.js'
 import type { Log, LogStream, StreamSpec } from '../log.js'
 import { codeOf, NO_STREAM, notMade } from './api-error.js'
 import type { Floors } from './floors.js'
+import { infoOf } from './leader.js'
 import type { Link } from './link.js'
 import { JetStreamStream, subjectsOf } from './stream.js'
 import type { Writer } from './writer.js'
@@ -71,12 +72,7 @@ export class JetStreamLog implements Log {
   }
 
   #info(name: string): Promise<StreamInfo | undefined> {
-    return this.#link.call(`open stream "${name}"`, jsm =>
-      jsm.streams.info(name).catch((error: unknown) => {
-        if (codeOf(error) === NO_STREAM) return undefined
-        throw error
-      }),
-    )
+    return infoOf(this.#link, name, `open stream "${name}"`)
   }
 
   /** Two who make it at once are answered alike when they want the same; else the later one finds it and is told. */
