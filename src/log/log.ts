@@ -76,8 +76,8 @@ export interface LogStream {
   append(record: Append): Promise<Ending>
 
   /**
-   * `append` for those who append very many: tells the ending by a call, which spares about a seventh of the cost. `ended` is called
-   * exactly once, never within `send` itself, and must not throw.
+   * `append` for those who append very many: tells the ending by a call, which spares about a seventh of the cost.
+   * `ended` is called exactly once, never within `send` itself, and must not throw.
    */
   send(record: Append, ended: (ending: Ending) => void): void
 
