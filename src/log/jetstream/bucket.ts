@@ -11,7 +11,7 @@ import { encodeHeaders, START } from '../record.js'
 import { notMade } from './api-error.js'
 import type { Link } from './link.js'
 import { Reader, recreated } from './reader.js'
-import { infoOf, lastOf, recordOf, type StoredMessage } from './leader.js'
+import { infoOf, isMade, lastOf, recordOf, type StoredMessage } from './leader.js'
 import type { Lane } from './lane.js'
 import { isDoubtful, type Writer } from './writer.js'
 
@@ -240,13 +240,17 @@ async function create(link: Link, name: string, spec: BucketSpec): Promise<Strea
     allow_direct: true,
     deny_delete: true,
   }
-  try {
-    return await link.call(`make bucket "${spec.name}"`, jsm => jsm.streams.add(config))
-  } catch (error) {
-    const info = await find(link, name).catch(() => undefined)
-    if (info !== undefined) return info
-    throw notMade(`bucket "${spec.name}"`, error)
-  }
+  let failure: unknown
+  const made = await link
+    .call(`make bucket "${spec.name}"`, jsm => jsm.streams.add(config))
+    .catch((error: unknown) => {
+      failure = error
+      return undefined
+    })
+  if (made !== undefined && isMade(made)) return made
+  const info = await find(link, name).catch(() => undefined)
+  if (info !== undefined) return info
+  throw notMade(`bucket "${spec.name}"`, failure ?? new Error('it was deleted at once'))
 }
 
 function verify(spec: BucketSpec, { config }: StreamInfo): void {

@@ -1,19 +1,38 @@
 /** What the leader says of a stream: how it stands, and which message is the last under a subject. */
 import type { StreamInfo } from '@nats-io/jetstream'
+import { pause } from '../../clock.js'
 import { UnavailableError } from '../../errors.js'
 import { LogRecord } from '../record.js'
 import { codeOf, NO_MESSAGE, NO_STREAM } from './api-error.js'
 import type { Link } from './link.js'
 import { recreated } from './reader.js'
 
-/** A stream as it stands, or undefined when there is none. */
-export function infoOf(link: Link, name: string, what: string): Promise<StreamInfo | undefined> {
-  return link.call(what, jsm =>
-    jsm.streams.info(name).catch((error: unknown) => {
-      if (codeOf(error) === NO_STREAM) return undefined
-      throw error
-    }),
-  )
+/** What the server tells as time of creation of a stream that it is about to make for somebody else. */
+const NOT_YET = '0001-01-01T00:00:00Z'
+const NOT_YET_PAUSE_MS = 5
+
+/** A stream as it stands, or undefined when there is none. One that is just being made is waited for. */
+export async function infoOf(link: Link, name: string, what: string): Promise<StreamInfo | undefined> {
+  const deadline = link.tools.clock.elapsed() + link.timeoutMs
+  for (;;) {
+    const info = await link.call(what, jsm =>
+      jsm.streams.info(name).catch((error: unknown) => {
+        if (codeOf(error) === NO_STREAM) return undefined
+        throw error
+      }),
+    )
+    if (info === undefined || isMade(info)) return info
+    if (link.tools.clock.elapsed() > deadline) {
+      const told = `could not ${what}: the server has been making it for ${link.timeoutMs} ms`
+      throw new UnavailableError('TIMED_OUT', told, 'try again')
+    }
+    await pause(link.tools.clock, NOT_YET_PAUSE_MS)
+  }
+}
+
+/** Whether the server has made it: only then it has a time of creation, which tells it from another of its name. */
+export function isMade(info: StreamInfo): boolean {
+  return info.created !== NOT_YET
 }
 
 /** A message as the API gives it. */

@@ -4,7 +4,7 @@ import { DefinitionError } from '../../errors.js'
 import type { Log, LogStream, StreamSpec } from '../log.js'
 import { codeOf, NO_STREAM, notMade } from './api-error.js'
 import type { Floors } from './floors.js'
-import { infoOf } from './leader.js'
+import { infoOf, isMade } from './leader.js'
 import type { Link } from './link.js'
 import { JetStreamStream, subjectsOf } from './stream.js'
 import type { Writer } from './writer.js'
@@ -77,15 +77,14 @@ export class JetStreamLog implements Log {
 
   /** Two who make it at once are answered alike when they want the same; else the later one finds it and is told. */
   async #make(spec: StreamSpec): Promise<StreamInfo> {
-    try {
-      return await this.#link.call(`make stream "${spec.name}"`, jsm => jsm.streams.add(configOf(spec)))
-    } catch (error) {
-      if (codeOf(error) === NAME_IN_USE) {
-        const info = await this.#info(spec.name)
-        if (info !== undefined) return info
-      }
-      throw notMade(`stream "${spec.name}"`, error)
-    }
+    const made = await this.#link
+      .call(`make stream "${spec.name}"`, jsm => jsm.streams.add(configOf(spec)))
+      .catch((error: unknown) => {
+        if (codeOf(error) === NAME_IN_USE) return undefined
+        throw notMade(`stream "${spec.name}"`, error)
+      })
+    if (made !== undefined && isMade(made)) return made
+    return (await this.#info(spec.name)) ?? this.#make(spec)
   }
 }
 
