@@ -75,20 +75,33 @@ export class JetStreamLog implements Log {
     return infoOf(this.#link, name, `open stream "${name}"`)
   }
 
-  /** Two who make it at once are answered alike when they want the same; else the later one finds it and is told. */
+  /**
+   * Two who make it at once are answered alike when they want the same; else the later one finds it and is told. A server
+   * may tell the later one too, instead, that its subjects are taken, namely by the very stream that both make.
+   */
   async #make(spec: StreamSpec): Promise<StreamInfo> {
+    let failure: unknown
     const made = await this.#link
       .call(`make stream "${spec.name}"`, jsm => jsm.streams.add(configOf(spec)))
       .catch((error: unknown) => {
-        if (codeOf(error) === NAME_IN_USE) return undefined
-        throw notMade(`stream "${spec.name}"`, error)
+        if (codeOf(error) !== NAME_IN_USE && codeOf(error) !== SUBJECTS_OVERLAP) throw notMade(nameOf(spec), error)
+        failure = error
+        return undefined
       })
     if (made !== undefined && isMade(made)) return made
-    return (await this.#info(spec.name)) ?? this.#make(spec)
+    const info = await this.#info(spec.name)
+    if (info !== undefined) return info
+    if (codeOf(failure) === SUBJECTS_OVERLAP) throw notMade(nameOf(spec), failure)
+    return this.#make(spec)
   }
 }
 
 const NAME_IN_USE = 10058
+const SUBJECTS_OVERLAP = 10065
+
+function nameOf(spec: StreamSpec): string {
+  return `stream "${spec.name}"`
+}
 
 function configOf(spec: StreamSpec): Partial<StreamConfig> & { name: string } {
   const { ageMs = 0, bytes = -1, records = -1 } = spec.retention
