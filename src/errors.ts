@@ -14,6 +14,8 @@ export const errorCodes = {
     'BAD_TIME', // a time function that gave no time
     'BAD_ID', // an id that the log cannot carry
     'STREAM_DIFFERS', // a stream that exists with other settings than those asked for
+    'BAD_PIPELINE', // a pipeline that cannot run as it is written
+    'NOT_STORABLE', // state that no ledger can hold
     'NO_SUCH_STREAM', // a stream that does not exist and was not to be made
     'READ_ONLY_STREAM', // an append to a stream that others own
     'RECORD_TOO_LARGE', // a record above the server's limit
@@ -44,6 +46,7 @@ export const errorCodes = {
     'INVALID_VALUE', // a value that the schema or the codec refuses
     'UNKNOWN_SCHEMA', // a record written under a schema that the log does not keep
     'INCOMPATIBLE_SCHEMA', // a record written under a schema that cannot be read as the stream's
+    'STEP_FAILED', // a record at which a step of a pipeline threw
     'TOO_DEEP_OR_LARGE', // a record that would cost more than the guards allow
   ],
   FencedError: [
