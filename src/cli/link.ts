@@ -124,7 +124,7 @@ function lineFor(event: Event): string | undefined {
       return `the log says: ${redact(event.error.message)}`
     case 'log.warning':
       return `warning: ${event.what}; ${event.mend}`
-    case 'log.reader-resumed':
+    default:
       return undefined
   }
 }

@@ -15,7 +15,44 @@ export type LogEvent =
   /** The server is weaker than it should be for what is asked of it. */
   | { readonly type: 'log.warning'; readonly what: string; readonly mend: string }
 
-export type Event = LogEvent
+/** Which partition of which stage of which pipeline an event is about. */
+interface OfPartition {
+  readonly pipeline: string
+  readonly stage: number
+  readonly partition: number
+}
+
+export type PartitionEvent =
+  /** The owner of a partition went from one state to another; `fence` is the one it holds, 0 before it has one. */
+  | (OfPartition & {
+      readonly type: 'partition.state'
+      readonly from: string
+      readonly to: string
+      readonly fence: number
+    })
+  /** An entry of the ledger is acknowledged: its records are processed for ever. `ms` from its sending to its answer. */
+  | (OfPartition & {
+      readonly type: 'partition.committed'
+      readonly number: number
+      readonly records: number
+      readonly outputs: number
+      readonly bytes: number
+      readonly ms: number
+    })
+  /** So many outputs are now in that stream. */
+  | (OfPartition & { readonly type: 'partition.published'; readonly outputs: number; readonly stream: string })
+  /** A record could not be processed. */
+  | (OfPartition & { readonly type: 'partition.fault'; readonly error: unknown })
+  /** The owner has ended; another may take the partition over. */
+  | (OfPartition & {
+      readonly type: 'partition.ended'
+      readonly why: 'stopped' | 'fenced' | 'halted' | 'failed'
+      readonly error?: unknown
+    })
+  /** It can do nothing until something else changes: the log is away or full. Told once until it changes. */
+  | (OfPartition & { readonly type: 'partition.waits'; readonly on: string; readonly error?: unknown })
+
+export type Event = LogEvent | PartitionEvent
 
 /** Takes an event. Must not throw and must not wait. */
 export type Tell = (event: Event) => void
