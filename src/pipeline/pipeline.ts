@@ -1,0 +1,104 @@
+/**
+ * What users write: `pipeline(name).from(...).pipe(...).to(...)`. All of it are frozen values: nothing runs and nothing
+ * connects until a node is given one, and a mistake is told as soon as the definition is whole.
+ */
+import type { Operator } from '../operators/operator.js'
+import { badOption, knownOptions } from '../options.js'
+import { stream, type Source, type Stream, type StreamOptions, type Target } from '../stream/stream.js'
+import type { Choose, Definition, FlowParts, PipelineParts } from './definition.js'
+
+// Symbol.for, so that definitions made by one copy of the package are known to another.
+const FLOW: unique symbol = Symbol.for('stream-node.flow/1')
+const PIPELINE: unique symbol = Symbol.for('stream-node.pipeline/1')
+
+/** None so far. */
+export type PipelineOptions = Readonly<Record<string, never>>
+
+/** A pipeline that has a name and no sources yet. */
+export interface PipelineStart {
+  /** The streams it reads, each record once. All must have the same number of partitions. */
+  from<S extends readonly [Source<unknown>, ...Source<unknown>[]]>(...sources: S): Flow<ValueOf<S[number]>>
+}
+
+/** What a source gives. */
+export type ValueOf<S> = S extends Source<infer T> ? T : never
+
+/** What a flow gives. */
+export type OutputOf<F> = F extends { readonly [FLOW]: Flowing<infer T> } ? T : never
+
+/** What flows at this point of a pipeline. */
+export interface Flow<T> {
+  readonly [FLOW]: Flowing<T>
+  /** More steps: operators of RxJS and of ours, in this order. The flow itself stays as it is. */
+  pipe(): Flow<T>
+  pipe<A>(a: Op<T, A>): Flow<A>
+  pipe<A, B>(a: Op<T, A>, b: Op<A, B>): Flow<B>
+  pipe<A, B, C>(a: Op<T, A>, b: Op<A, B>, c: Op<B, C>): Flow<C>
+  pipe<A, B, C, D>(a: Op<T, A>, b: Op<A, B>, c: Op<B, C>, d: Op<C, D>): Flow<D>
+  pipe<A, B, C, D, E>(a: Op<T, A>, b: Op<A, B>, c: Op<B, C>, d: Op<C, D>, e: Op<D, E>): Flow<E>
+  pipe<A, B, C, D, E, F>(
+    ...steps: [a: Op<T, A>, b: Op<A, B>, c: Op<B, C>, d: Op<C, D>, e: Op<D, E>, f: Op<E, F>]
+  ): Flow<F>
+  /** The stream that takes what this flow gives, under this name. The same call gives an equal stream. */
+  as(name: string, options?: StreamOptions<T>): Stream<T>
+  /** Ends the definition: where what flows is written. Throws a `DefinitionError` that lists all that is wrong. */
+  to<U = T>(target: (Target<U> & Fits<T, U>) | Choose<T>): Pipeline<T>
+}
+
+/** A whole definition: a node can run it. What flows to its end can also be piped on, into another pipeline's target. */
+export interface Pipeline<T> extends Flow<T>, Definition {
+  readonly [PIPELINE]: PipelineParts
+}
+
+type Op<A, B> = Operator<A, B>
+
+/** The parts, and for TypeScript what flows. */
+interface Flowing<out T> extends FlowParts {
+  readonly gives?: readonly [T]
+}
+
+/** Nothing more when what flows fits the target; else a type that says what does not. */
+export type Fits<T, U> = [T] extends [U] ? unknown : { readonly 'does not fit': Unfit<T, U> }
+export type Unfit<T, U> = U extends object
+  ? {
+      [
+        K in keyof U as K extends keyof T ? ([T[K]] extends [U[K]] ? never : K) : undefined extends U[K] ? never : K
+      ]: K extends keyof T ? { given: T[K]; wanted: U[K] } : { missing: U[K] }
+    }
+  : { given: T; wanted: U }
+
+/** Begins the definition of a pipeline. Its name is for ever: the ledgers of its memory are found by it. */
+export function pipeline(name: string, options: PipelineOptions = {}): PipelineStart {
+  knownOptions(`pipeline "${name}"`, options, [])
+  return Object.freeze({
+    from: (...sources: readonly unknown[]) => flowOf({ name, sources: sources as Stream<unknown>[], steps: [] }),
+  }) as PipelineStart
+}
+
+function flowOf(parts: FlowParts): Flow<unknown> {
+  return Object.freeze({ ...methodsOf(parts) })
+}
+
+function methodsOf(parts: FlowParts): Flow<unknown> {
+  return {
+    [FLOW]: parts,
+    pipe: (...steps: Operator<unknown, unknown>[]) => flowOf({ ...parts, steps: [...parts.steps, ...steps] }),
+    as: (name: string, options?: StreamOptions<unknown>) => stream<unknown>(name, options),
+    to: (target: unknown) => pipelineOf({ ...parts, target: target as PipelineParts['target'] }),
+  }
+}
+
+function pipelineOf(parts: PipelineParts): Pipeline<unknown> {
+  return Object.freeze({ ...methodsOf(parts), kind: 'pipeline', name: parts.name, [PIPELINE]: parts })
+}
+
+/** Whether `to` of a flow made it, of this copy of the package or another. */
+export function isPipeline(given: unknown): given is Pipeline<unknown> {
+  return typeof given === 'object' && given !== null && PIPELINE in given
+}
+
+/** What stands behind a pipeline; throws `BAD_OPTION` for anything else. */
+export function partsOf(given: unknown): PipelineParts {
+  if (isPipeline(given)) return given[PIPELINE]
+  throw badOption('the pipeline', "a value that pipeline('name').from(...).to(...) made", given)
+}

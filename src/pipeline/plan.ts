@@ -1,0 +1,33 @@
+/** A definition cut into stages: the parts of a pipeline that partitions run. Until there is re-keying, there is one. */
+import type { Operator } from '../operators/operator.js'
+import type { Stream } from '../stream/stream.js'
+import type { Choose, Definition } from './definition.js'
+import { partsOf } from './pipeline.js'
+
+/** What a definition says about one stage. Frozen. */
+export interface Stage {
+  readonly pipeline: string
+  readonly index: number
+  /** One or more, all with the same number of partitions. */
+  readonly sources: readonly Stream<unknown>[]
+  readonly partitions: number
+  readonly steps: readonly Operator<unknown, unknown>[]
+  /** Those known beforehand; none when only `choose` knows. */
+  readonly targets: readonly Stream<unknown>[]
+  readonly choose: Choose<unknown> | undefined
+}
+
+/** The stages of a pipeline that `pipeline(...)` made, which checked it. */
+export function plan(definition: Definition): readonly Stage[] {
+  const { name, sources, steps, target } = partsOf(definition)
+  const stage: Stage = {
+    pipeline: name,
+    index: 0,
+    sources,
+    partitions: (sources[0] as Stream<unknown>).partitions,
+    steps,
+    targets: typeof target === 'function' ? [] : [target],
+    choose: typeof target === 'function' ? target : undefined,
+  }
+  return Object.freeze([Object.freeze(stage)])
+}
