@@ -52,7 +52,21 @@ export type PartitionEvent =
   /** It can do nothing until something else changes: the log is away or full. Told once until it changes. */
   | (OfPartition & { readonly type: 'partition.waits'; readonly on: string; readonly error?: unknown })
 
-export type Event = LogEvent | PartitionEvent
+export type StreamEvent =
+  /**
+   * A writer's outputs from one number to another were stored and acknowledged, and are not there any more: dropped by
+   * retention, deleted or lost. The reader goes on behind them.
+   */
+  {
+    readonly type: 'stream.outputs-missing'
+    readonly stream: string
+    readonly partition: number
+    readonly writer: string
+    readonly from: number
+    readonly to: number
+  }
+
+export type Event = LogEvent | PartitionEvent | StreamEvent
 
 /** Takes an event. Must not throw and must not wait. */
 export type Tell = (event: Event) => void
