@@ -48,4 +48,4 @@ export {
 export type { ErrorCode, ErrorDetails } from './errors.js'
 
 // What the engine tells while it works.
-export type { Event, LogEvent, PartitionEvent, Tell } from './telemetry/events.js'
+export type { Event, LogEvent, NodeEvent, PartitionEvent, StreamEvent, Tell } from './telemetry/events.js'

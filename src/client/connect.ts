@@ -7,7 +7,7 @@ import type { JetStreamOptions } from '../log/jetstream/settings.js'
 import type { Ports } from '../log/ports.js'
 import { silent, type Tell } from '../telemetry/events.js'
 import type { Client } from './client.js'
-import { linked } from './linked.js'
+import { linked, type LinkedParts } from './linked.js'
 
 interface Common {
   /** How many servers keep what this client makes, where a stream does not say. Default 1. */
@@ -46,26 +46,45 @@ const FOLDER_DEFAULT = '.stream-node'
  * Rejects with a `DefinitionError` for wrong options or credentials, with `NO_SERVER` when nothing answers.
  */
 export async function connect(options: ConnectOptions = {}): Promise<Client> {
-  knownOptions('connect', options, Object.keys(KNOWN))
+  const { ports, parts } = await openLog('connect', options)
+  return linked(ports, parts)
+}
+
+/** A log that is open, and what those who work on it need beside it. */
+export interface OpenLog {
+  readonly ports: Ports
+  readonly parts: LinkedParts
+}
+
+/**
+ * Opens the log that these options mean, checked as options of `where`. With `node`, a name, it is opened for a node of
+ * that name, of which there is one to a folder: `DATA_FOLDER_IN_USE`.
+ */
+export async function openLog(where: string, options: ConnectOptions, node?: string): Promise<OpenLog> {
+  knownOptions(where, options, Object.keys(KNOWN))
   const { replicas = 1, onEvent = silent, ...link } = given(options)
-  if (![1, 3, 5].includes(replicas)) throw badOption('replicas of connect', '1, 3 or 5', replicas)
-  if (typeof onEvent !== 'function') throw badOption('onEvent of connect', 'a function', onEvent)
+  if (![1, 3, 5].includes(replicas)) throw badOption(`replicas of ${where}`, '1, 3 or 5', replicas)
+  if (typeof onEvent !== 'function') throw badOption(`onEvent of ${where}`, 'a function', onEvent)
   const parts = { clock: systemClock, chance: systemChance, tell: onEvent, replicas }
-  return linked(await openPorts(link, parts), parts)
+  return { ports: await openPorts(where, link, parts, node), parts }
 }
 
 type Link = JetStreamOptions | { readonly dataDir: string } | { readonly memory: true }
 
-async function openPorts(link: Link, parts: Parameters<typeof linked>[1]): Promise<Ports> {
+async function openPorts(where: string, link: Link, parts: LinkedParts, node: string | undefined): Promise<Ports> {
   const { clock, chance, tell } = parts
-  if (kindOf(link) === 'server') {
+  if (kindOf(where, link) === 'server') {
     const { openJetStream } = await import('../log/jetstream/jetstream.js')
-    return openJetStream(link as JetStreamOptions, { clock, chance, tell, env: process.env })
+    return openJetStream(
+      { ...(node !== undefined && { name: node }), ...link },
+      { clock, chance, tell, env: process.env },
+    )
   }
   const { openEmbedded } = await import('../log/embedded/embedded.js')
-  const where =
+  const folder =
     Object.keys(link).length === 0 ? { dataDir: process.env['STREAM_NODE_DATA_DIR'] || FOLDER_DEFAULT } : link
-  return openEmbedded({ ...where, role: 'guest' }, { clock, chance, tell })
+  const role = node === undefined ? { role: 'guest' as const } : { role: 'node' as const, name: node }
+  return openEmbedded({ ...folder, ...role }, { clock, chance, tell })
 }
 
 /** What is set: a `dataDir` from an environment variable that is not there means that none is given. */
@@ -74,16 +93,16 @@ function given(options: ConnectOptions): ConnectOptions {
 }
 
 /** Which log the options are for; throws when they are for several. */
-function kindOf(link: Link): 'server' | 'folder' | 'memory' {
+function kindOf(where: string, link: Link): 'server' | 'folder' | 'memory' {
   const names = Object.keys(link)
   const main = ['memory', 'dataDir'].find(name => names.includes(name))
   if (main === undefined) {
     if (!names.includes('sync')) return names.length > 0 || serverInEnvironment() ? 'server' : 'folder'
-    throw new DefinitionError('BAD_OPTION', 'connect got sync, but no dataDir', 'name the folder by dataDir')
+    throw new DefinitionError('BAD_OPTION', `${where} got sync, but no dataDir`, 'name the folder by dataDir')
   }
   const stray = names.find(name => name !== main && !(main === 'dataDir' && name === 'sync'))
   if (stray !== undefined) {
-    const what = `connect got ${stray} and ${main}, which are for different logs`
+    const what = `${where} got ${stray} and ${main}, which are for different logs`
     throw new DefinitionError('BAD_OPTION', what, 'leave one of them out')
   }
   if ('memory' in link && (link.memory as unknown) !== true) throw badOption('memory', 'true, or absent', link.memory)

@@ -66,7 +66,25 @@ export type StreamEvent =
     readonly to: number
   }
 
-export type Event = LogEvent | PartitionEvent | StreamEvent
+export type NodeEvent =
+  /** A node has begun to run these pipelines. */
+  | {
+      readonly type: 'node.started'
+      readonly node: string
+      readonly log: string
+      readonly pipelines: readonly string[]
+      readonly partitions: number
+    }
+  /** It ends all its partitions and takes nothing new. */
+  | { readonly type: 'node.stopping'; readonly node: string }
+  /** All its partitions have ended; `late`: some had to be killed; `fenced`: others own all of them. */
+  | {
+      readonly type: 'node.ended'
+      readonly node: string
+      readonly why: 'stopped' | 'late' | 'fenced' | 'halted' | 'failed'
+    }
+
+export type Event = LogEvent | PartitionEvent | StreamEvent | NodeEvent
 
 /** Takes an event. Must not throw and must not wait. */
 export type Tell = (event: Event) => void
