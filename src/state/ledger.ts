@@ -1,0 +1,312 @@
+/**
+ * The log of commits of one partition, as its owner writes it. A claim takes it under a higher fence; from then on each
+ * message is written by compare-and-set, settled when its answer is lost, and chained to the one before.
+ */
+import { pause, type Chance, type Clock } from '../clock.js'
+import { FencedError, IntegrityError, UnavailableError } from '../errors.js'
+import type { LogStream } from '../log/log.js'
+import type { LogRecord, Position } from '../log/record.js'
+import { MESSAGE_OVERHEAD, seal, unseal, type MessageKind, type Sealed } from './message.js'
+import { broken, readToEnd, Recovery, type Retained } from './recovery.js'
+import type { Witness } from './witness.js'
+
+export interface LedgerParts {
+  readonly stream: LogStream
+  readonly partition: number
+  /** The most that the log takes in one record. */
+  readonly recordBytesMax: number
+  readonly witness: Witness
+  readonly clock: Clock
+  readonly chance: Chance
+  /** Ends all that waits, with `CLOSED` or as it stands. */
+  readonly signal: AbortSignal
+  /** Told when a write has to wait for the log, and why. */
+  readonly waits: (error: Error) => void
+}
+
+const RETRY_MIN_MS = 20
+const RETRY_MAX_MS = 250
+const CLAIM_TRIES_MAX = 1000
+
+/**
+ * Claims a ledger: reads it to its end and writes a claim under the next fence, so that whoever owned it is refused from
+ * then on. Rejects with `FencedError` when another one claims it at the same time, with an `IntegrityError` when the
+ * ledger has lost what it acknowledged.
+ */
+export async function claimLedger(parts: LedgerParts): Promise<{ readonly ledger: Ledger; readonly found: Recovery }> {
+  const { stream, partition, witness, signal } = parts
+  const where = `partition ${partition} in "${stream.spec.name}"`
+  const anew = () => new Recovery(witness.incarnation, where)
+  const owner = parts.chance.name()
+  let found = anew()
+  let fenceSeen: number | undefined
+  for (let tries = 1; ; tries++) {
+    found = await readToEnd(stream, partition, found, anew, parts)
+    const fence = found.tail?.fence ?? 0
+    fenceSeen ??= fence
+    if (fence > fenceSeen) throw new FencedError(`another owner claimed ${where} at the same time`)
+    const ledger = new Ledger(parts, { where, owner, fence: fence + 1, found })
+    try {
+      await ledger.claim()
+    } catch (error) {
+      // Its owner committed once more while we read.
+      if (!(error instanceof FencedError) || tries === CLAIM_TRIES_MAX || signal.aborted) throw error
+      continue
+    }
+    await judge(ledger, found, witness)
+    await witness.write(ledger.fence, ledger.tail)
+    return { ledger, found }
+  }
+}
+
+/**
+ * Whether what was read can be all of it. Only who holds the claim may judge: before that, an owner at work may have
+ * been seen halfway. Throws an `IntegrityError` when something is missing.
+ */
+async function judge(ledger: Ledger, found: Recovery, witness: Witness): Promise<void> {
+  await witness.refresh()
+  const { seen } = witness
+  const last = found.tail?.number ?? 0
+  const first = found.retained[0]?.number ?? 1
+  const known = found.retained[seen.number - first]
+  let missing: string | undefined
+  if (first > found.floor) missing = `begins with message ${first}, and message ${found.floor} is still needed`
+  else if (seen.number > last) missing = `ends with message ${last}, and message ${seen.number} was acknowledged`
+  else if (known !== undefined && known.hash !== seen.hash) missing = `has another message ${seen.number} than it had`
+  if (missing === undefined) return
+  // Whoever was overtaken meanwhile sees the works of its successor, and nothing is lost.
+  await ledger.look()
+  throw broken(`the ledger of ${ledger.where} ${missing}`)
+}
+
+interface Standing {
+  readonly where: string
+  readonly owner: string
+  readonly fence: number
+  readonly found: Recovery
+}
+
+export class Ledger {
+  /** For errors: which ledger it is. */
+  readonly where: string
+  readonly fence: number
+  readonly #parts: LedgerParts
+  readonly #owner: string
+  readonly #bytesMax: number
+  /** What the log holds, from the first message on, and what we have written: our own chain. */
+  readonly #retained: Retained[]
+  #bytes = 0
+  /** The floor that the last entry notes. */
+  #floor: number
+  /** The hash of a message that is on its way. */
+  #sending: string | undefined
+  /** `elapsed()` before the last write of ours was sent that was accepted, or a look that found us the owner. */
+  #provenMs = -Infinity
+  #isClaimed = false
+
+  constructor(parts: LedgerParts, { where, owner, fence, found }: Standing) {
+    this.where = where
+    this.fence = fence
+    this.#parts = parts
+    this.#owner = owner
+    this.#bytesMax = parts.recordBytesMax - MESSAGE_OVERHEAD
+    this.#retained = found.retained.slice()
+    for (const { bytes } of this.#retained) this.#bytes += bytes
+    this.#floor = found.floor
+  }
+
+  /** The last message that was acknowledged. */
+  get tail(): Retained {
+    return this.#retained.at(-1) as Retained
+  }
+
+  /** The number that the next message gets. */
+  get next(): number {
+    return (this.#retained.at(-1)?.number ?? 0) + 1
+  }
+
+  /** What the log holds of it, in bytes. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** What it holds that nothing rests on any more. */
+  get deadBytes(): number {
+    let bytes = 0
+    for (const message of this.#retained) {
+      if (message.number >= this.#floor) break
+      bytes += message.bytes
+    }
+    return bytes
+  }
+
+  /** The position of the oldest message that is held. */
+  get oldest(): Position {
+    return (this.#retained[0] as Retained).position
+  }
+
+  /** `elapsed()` at the latest moment at which we are known to have been the owner. */
+  get provenMs(): number {
+    return this.#provenMs
+  }
+
+  /** The first message that its owner writes. Rejects with `FencedError` when the ledger does not end where we read it. */
+  async claim(): Promise<void> {
+    await this.#append('claim', new Uint8Array(0), this.#floor)
+    this.#isClaimed = true
+  }
+
+  /**
+   * Writes one entry, in parts when it is larger than a record may be, and resolves when it is acknowledged. It holds
+   * from message `next` on, and nothing rests on messages below `floor` then. One at a time. Waits while the log is away
+   * or full. Rejects with `FencedError`, an `IntegrityError` or a `DefinitionError`; after any of them nothing more can
+   * be written.
+   */
+  async write(body: Uint8Array, floor: number): Promise<void> {
+    let from = 0
+    while (body.length - from > this.#bytesMax) {
+      // A part alone is no entry: its floor would not hold.
+      await this.#append('part', body.subarray(from, from + this.#bytesMax), 0)
+      from += this.#bytesMax
+    }
+    await this.#append('commit', body.subarray(from), floor)
+    this.#floor = floor
+  }
+
+  /**
+   * Asks the log whether we are still the owner. Rejects with `FencedError` when another one has claimed it, with an
+   * `IntegrityError` when what we wrote is gone.
+   */
+  async look(): Promise<void> {
+    const { number } = this.tail
+    const askedMs = this.#parts.clock.elapsed()
+    const last = await this.#last()
+    // An older one of ours would mean that the log was rewound.
+    if (last === undefined || !this.#isOurs(last) || last.number < number) throw await this.#verdict(number)
+    this.#provenMs = Math.max(this.#provenMs, askedMs)
+  }
+
+  /**
+   * Deletes what nothing rests on. The witness is written before, so that a ledger that then loses its end is not taken
+   * for a shorter one.
+   */
+  async purge(): Promise<void> {
+    const { stream, partition, witness } = this.#parts
+    const floor = this.#floor
+    const dead = this.#retained.findIndex(message => message.number >= floor)
+    if (dead <= 0) return
+    await witness.write(this.fence, this.tail)
+    await stream.purge(partition, (this.#retained[dead] as Retained).position)
+    for (const { bytes } of this.#retained.splice(0, dead)) this.#bytes -= bytes
+  }
+
+  async #append(kind: MessageKind, body: Uint8Array, floor: number): Promise<void> {
+    const { stream, partition, witness, clock } = this.#parts
+    const before = this.#retained.at(-1)
+    const number = this.next
+    const { incarnation } = witness
+    const { bytes: payload, hash } = seal({
+      ...{ kind, incarnation, fence: this.fence, owner: this.#owner, number },
+      ...{ previous: before?.hash ?? '', floor, body },
+    })
+    const id = `${stream.spec.name}.${partition}/${incarnation}/${number}`
+    const expect = before?.position ?? 0
+    this.#sending = hash
+    for (let waitMs = RETRY_MIN_MS; ; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
+      const sentMs = clock.elapsed()
+      const ending = await stream.append({ partition, payload, id, expect })
+      let position: Position | undefined
+      if (ending.ending === 'stored' && !ending.repeat) position = ending.position
+      else if (ending.ending === 'refused' && ending.why === 'denied') throw ending.error
+      else if (ending.ending === 'refused' && ending.why !== 'expected') this.#parts.waits(ending.error)
+      else position = await this.#find(number, hash)
+      if (position !== undefined) {
+        this.#sending = undefined
+        this.#retained.push({ number, hash, position, bytes: payload.length })
+        this.#bytes += payload.length
+        this.#provenMs = Math.max(this.#provenMs, sentMs)
+        return
+      }
+      await this.#pause(waitMs)
+    }
+  }
+
+  /** Where a message of ours stands whose answer is lost or doubtful; undefined when it is not there and may be sent again. */
+  async #find(number: number, hash: string): Promise<Position | undefined> {
+    const last = await this.#last()
+    if (last?.hash === hash) return last.position
+    const before = this.#retained.at(-1)
+    if (last?.hash === before?.hash) return undefined
+    throw await this.#verdict(number - 1)
+  }
+
+  /** Why the ledger does not end with what we wrote: another owner, or a loss. `acknowledged`: our last message. */
+  async #verdict(acknowledged: number): Promise<FencedError | IntegrityError> {
+    const last = await this.#last()
+    if (last !== undefined && last.number > acknowledged && !this.#isOurs(last)) {
+      // Until our claim is accepted its owner may go on under its lower fence.
+      if ((last.fence >= this.fence || !this.#isClaimed) && (await this.#isInChain(acknowledged))) {
+        return new FencedError(`another owner has claimed ${this.where}`, { facts: { fence: last.fence } })
+      }
+      return broken(`the ledger of ${this.where} no longer holds message ${acknowledged}, which was acknowledged`)
+    }
+    const end = last === undefined ? 'is empty' : `ends with message ${last.number} of fence ${last.fence}`
+    return broken(`the ledger of ${this.where} ${end}, and message ${acknowledged} was acknowledged`)
+  }
+
+  /** Whether a message of ours stands where it stood. What its new owner has purged by now was there. */
+  async #isInChain(number: number): Promise<boolean> {
+    const ours = this.#messageOf(number)
+    if (ours === undefined) return true
+    const { stream, partition } = this.#parts
+    const reader = stream.read({ partition, after: ours.position - 1, recordsMax: 1, untilEnd: true })
+    try {
+      for await (const { records } of reader) {
+        const [record] = records
+        if (record === undefined) continue
+        const found = this.#unsealed(record)
+        return record.position === ours.position ? found.hash === ours.hash : found.number > number
+      }
+      return false
+    } catch (error) {
+      if (error instanceof IntegrityError && error.code === 'OVERRUN') return true
+      if (error instanceof UnavailableError && error.code !== 'CLOSED') return true
+      throw error
+    } finally {
+      await reader.return()
+    }
+  }
+
+  #isOurs(last: Sealed): boolean {
+    return last.hash === this.#sending || last.hash === this.#messageOf(last.number)?.hash
+  }
+
+  #messageOf(number: number): Retained | undefined {
+    return this.#retained[number - (this.#retained[0]?.number ?? 1)]
+  }
+
+  /** The last message, as the leader has it; waits while the log is away. */
+  async #last(): Promise<(Sealed & { readonly position: Position }) | undefined> {
+    const { stream, partition } = this.#parts
+    for (;;) {
+      try {
+        const record = await stream.last(partition)
+        return record && { ...this.#unsealed(record), position: record.position }
+      } catch (error) {
+        if (!(error instanceof UnavailableError) || error.code === 'CLOSED') throw error
+        this.#parts.waits(error)
+        await this.#pause(RETRY_MAX_MS)
+      }
+    }
+  }
+
+  #unsealed(record: LogRecord): Sealed {
+    return unseal(record.payload, `message at position ${record.position} of the ledger of ${this.where}`)
+  }
+
+  async #pause(ms: number): Promise<void> {
+    const { clock, signal } = this.#parts
+    await pause(clock, ms, signal)
+    if (signal.aborted) throw new UnavailableError('CLOSED', `the owner of ${this.where} was stopped`, '')
+  }
+}

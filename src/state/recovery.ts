@@ -1,0 +1,182 @@
+/**
+ * A ledger read back: from its first retained message to its end, every link of the chain checked, into warm tables and
+ * the outputs that may not be out yet.
+ */
+import type { OctetReader } from '../codec/octets.js'
+import { pause, type Clock } from '../clock.js'
+import { IntegrityError, UnavailableError } from '../errors.js'
+import type { LogStream } from '../log/log.js'
+import { START, type LogRecord, type Position } from '../log/record.js'
+import { bodyReader, readOutputs, readState, type EntryOutput, type EntryState, type TargetState } from './entry.js'
+import { unseal, type Sealed } from './message.js'
+import { Tables } from './tables.js'
+
+/** A message that the log still holds. */
+export interface Retained {
+  readonly number: number
+  readonly hash: string
+  readonly position: Position
+  readonly bytes: number
+}
+
+/** The outputs of one entry that may not all be out. */
+export interface Outbox {
+  /** The first message of the entry, which must stay while one of them is not confirmed. */
+  readonly number: number
+  /** The hash of the entry. */
+  readonly hash: string
+  /** When the log took the entry, by its own clock. */
+  readonly time: number
+  readonly targets: readonly TargetState[]
+  readonly outputs: readonly EntryOutput[]
+}
+
+/** An entry with outputs. */
+interface Entry {
+  readonly number: number
+  readonly hash: string
+  readonly time: number
+  readonly targets: readonly TargetState[]
+  /** Stands at the outputs. */
+  readonly rest: OctetReader
+}
+
+/** What was read so far. Reading may go on later, from `position`. */
+export class Recovery {
+  readonly tables = new Tables()
+  readonly retained: Retained[] = []
+  /** The last message. */
+  tail: Sealed | undefined
+  /** When the log took it. */
+  tailTime = 0
+  /** As the last whole entry, or a claim, notes it. */
+  floor = 1
+  /** As the last entry has it; undefined when there is none. */
+  state: EntryState | undefined
+  position: Position = START
+  #parts: Sealed[] = []
+  #entries: Entry[] = []
+
+  constructor(
+    private readonly incarnation: string,
+    private readonly where: string,
+  ) {}
+
+  /** Takes the next record of the ledger. Throws an `IntegrityError` when it does not follow. */
+  take(record: LogRecord): void {
+    const where = `message at position ${record.position} of the ledger of ${this.where}`
+    const message = unseal(record.payload, where)
+    if (message.incarnation !== this.incarnation) {
+      throw broken(`${where} is of another life of the ledger than its witness vouches for`)
+    }
+    const { tail } = this
+    if (tail !== undefined) {
+      if (message.number !== tail.number + 1 || message.previous !== tail.hash || message.fence < tail.fence) {
+        throw new ChainBroken(`${where} has number ${message.number} and does not follow number ${tail.number}`)
+      }
+    }
+    const { number, hash } = message
+    this.retained.push({ number, hash, position: record.position, bytes: record.bytes })
+    this.tail = message
+    this.tailTime = record.time
+    this.position = record.position
+    if (message.kind === 'part') {
+      this.#parts.push(message)
+      return
+    }
+    if (message.floor > this.floor) this.floor = message.floor
+    // Parts that a claim follows are of an owner that did not live to write the last one.
+    if (message.kind === 'commit') this.#apply(message, record, where)
+    this.#parts = []
+  }
+
+  /** The outputs of entries of which one at least is not confirmed, oldest first. To be asked once, at the end. */
+  outbox(): Outbox[] {
+    const confirmed = new Map<string, number>()
+    for (const { stream, partitions } of this.state?.targets ?? []) {
+      for (const target of partitions) confirmed.set(`${stream}/${target.partition}`, target.confirmed)
+    }
+    const pending = ({ stream }: TargetState, partition: number, number: number) =>
+      number > (confirmed.get(`${stream}/${partition}`) ?? Infinity)
+    const found: Outbox[] = []
+    for (const { number, hash, time, targets, rest } of this.#entries) {
+      if (!targets.some(target => target.partitions.some(({ partition }) => pending(target, partition, Infinity)))) {
+        continue
+      }
+      const outputs = readOutputs(rest)
+      const next = targets.map(({ partitions }) => new Map(partitions.map(one => [one.partition, one.first])))
+      const isPending = outputs.map(({ target, partition }) => {
+        const numbers = next[target] as Map<number, number>
+        const n = numbers.get(partition) as number
+        numbers.set(partition, n + 1)
+        return pending(targets[target] as TargetState, partition, n)
+      })
+      if (isPending.includes(true)) found.push({ number, hash, time, targets, outputs })
+    }
+    return found
+  }
+
+  #apply(message: Sealed, record: LogRecord, where: string): void {
+    const parts = [...this.#parts, message]
+    const body = parts.length === 1 ? message.body : Buffer.concat(parts.map(part => part.body))
+    const from = bodyReader(body, where)
+    this.state = readState(from)
+    const { number } = parts[0] as Sealed
+    this.tables.read(from, number)
+    // No outputs are one byte, which says so.
+    if (from.left > 1) {
+      const { targets } = this.state
+      this.#entries.push({ number, hash: message.hash, time: record.time, targets, rest: from })
+    }
+  }
+}
+
+/** A link of the chain is missing. It may have been purged while we read. */
+class ChainBroken extends IntegrityError {
+  constructor(what: string) {
+    super('LOG_REWOUND', what, MEND)
+  }
+}
+
+const MEND = 'the partition halts, for the log lost what it had acknowledged: restore the ledger, or reset the pipeline'
+const RETRY_MS = 100
+
+/**
+ * Reads a ledger on to its end, as the leader has it. An owner may be at work and purge what we have not read: then it
+ * is read again from its start. Rejects with an `IntegrityError` when a link is missing and nobody purged.
+ */
+export async function readToEnd(
+  stream: LogStream,
+  partition: number,
+  begun: Recovery,
+  anew: () => Recovery,
+  parts: { readonly clock: Clock; readonly signal: AbortSignal },
+): Promise<Recovery> {
+  let found = begun
+  /** The first message of the reading that found the chain broken. */
+  let brokenFrom = 0
+  for (;;) {
+    try {
+      for await (const { records } of stream.read({ partition, after: found.position, untilEnd: true })) {
+        for (const record of records) found.take(record)
+      }
+      return found
+    } catch (error) {
+      if (parts.signal.aborted) throw error
+      if (error instanceof UnavailableError && error.code !== 'CLOSED') {
+        await pause(parts.clock, RETRY_MS, parts.signal)
+      } else if (error instanceof ChainBroken) {
+        const first = found.retained[0]?.number ?? 0
+        if (first <= brokenFrom) throw error
+        brokenFrom = first
+        found = anew()
+      } else if (error instanceof IntegrityError && error.code === 'OVERRUN') found = anew()
+      else throw error
+    }
+  }
+}
+
+/** For what a ledger says that cannot be so unless the log lost something. */
+export function broken(what: string): IntegrityError {
+  return new IntegrityError('LOG_REWOUND', what, MEND)
+}
