@@ -87,7 +87,7 @@ export class OctetReader {
   /** `fault` makes the error for bytes that cannot be read, from what is wrong with them. */
   constructor(
     payload: Uint8Array,
-    private readonly fault: (what: string) => Error,
+    readonly fault: (what: string) => Error,
   ) {
     this.#buffer = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
   }
@@ -125,21 +125,30 @@ export class OctetReader {
   }
 
   text(length: number): string {
-    const bytes = this.bytes(length)
-    const text = bytes.toString('utf8')
+    const from = this.#pass(length)
+    // Not from a view: making one costs as much as the text.
+    const text = this.#buffer.toString('utf8', from, this.#at)
     // Only a text with the replacement character can have been malformed.
-    if (text.includes('\ufffd') && !isUtf8(bytes)) throw this.fault('a text in it is not UTF-8')
+    if (text.includes('\ufffd') && !isUtf8(this.#buffer.subarray(from, this.#at))) {
+      throw this.fault('a text in it is not UTF-8')
+    }
     return text
   }
 
   double(): number {
-    return this.bytes(8).readDoubleLE(0)
+    return this.#buffer.readDoubleLE(this.#pass(8))
   }
 
   /** The next so many bytes, as a view. */
   bytes(length: number): Buffer {
+    const from = this.#pass(length)
+    return this.#buffer.subarray(from, this.#at)
+  }
+
+  /** Steps over so many bytes, and says where they begin. */
+  #pass(length: number): number {
     if (length > this.left) throw this.fault(`it says that ${length} bytes follow, and ${this.left} do`)
     this.#at += length
-    return this.#buffer.subarray(this.#at - length, this.#at)
+    return this.#at - length
   }
 }
