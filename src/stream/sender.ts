@@ -10,8 +10,8 @@ import { START, type Position } from '../log/record.js'
 
 /** Hears how one record ended: exactly one of the two is called, once. */
 export interface Answer {
-  /** `repeat`: it was there before its first send. */
-  stored(position: Position, repeat: boolean): void
+  /** `repeat`: it was there before its first send. `floor`: the end of the stream known before that. */
+  stored(position: Position, repeat: boolean, floor: Position): void
   failed(error: StreamNodeError): void
   /** Aborted before the first send: it is never sent, and neither is called. */
   readonly signal?: AbortSignal | undefined
@@ -19,6 +19,20 @@ export interface Answer {
 
 /** An append with a name to send it again under. */
 export type Named = Append & { readonly id: string }
+
+/** Sends of a record by somebody before this sender: when the first may have been, by `elapsed()`, and after which end. */
+export interface SentBefore {
+  readonly ms: number
+  readonly floor: Position
+}
+
+/** What a sender is bound to beside. */
+export interface SenderRules {
+  /** Asked before each send: a promise when nothing may be sent until it resolves. When it rejects, all fails with that. */
+  readonly guard?: () => Promise<void> | undefined
+  /** Told that the log is full, which is then waited out. Without it such a record fails. */
+  readonly full?: (error: Error) => void
+}
 
 interface Sending {
   readonly append: Named
@@ -45,6 +59,7 @@ const RETRY_MAX_MS = 250
 export class Sender {
   readonly #stream: LogStream
   readonly #clock: Clock
+  readonly #rules: SenderRules
   /** All that is unsettled, oldest first, from `#head` on; up to `#next` it has been sent. */
   #line: Sending[] = []
   #head = 0
@@ -55,28 +70,38 @@ export class Sender {
   #recovering = false
   #retryMs = RETRY_MIN_MS
   #waitsForRoom = false
+  #isGuarded = false
   #closed: UnavailableError | undefined
   #gone = false
   #roomy: Gate | undefined
   #drained: Gate | undefined
 
   /** `end`: the last position of the stream, as `extent()` gave it before the first send. */
-  constructor(stream: LogStream, end: Position, clock: Clock) {
+  constructor(stream: LogStream, end: Position, clock: Clock, rules: SenderRules = {}) {
     this.#stream = stream
     this.#end = end
     this.#clock = clock
+    this.#rules = rules
   }
 
-  /** Sends a record after all that were given before, now when there is room. Ask `room()` first to keep memory bound. */
-  send(append: Named, answer: Answer): void {
+  /** What is not settled stands above this position, if it is stored at all. */
+  get floor(): Position {
+    return this.#line[this.#head]?.floor ?? this.#end
+  }
+
+  /**
+   * Sends a record after all that were given before, now when there is room. Ask `room()` first to keep memory bound. Its
+   * headers are asked for at each send. One that was sent before is looked for first when its id may be forgotten.
+   */
+  send(append: Named, answer: Answer, before?: SentBefore): void {
     if (this.#closed !== undefined) return answer.failed(this.#closed)
     const sending: Sending = {
       append,
       answer,
-      firstSentMs: undefined,
-      floor: undefined,
-      doubtful: false,
-      doubted: false,
+      firstSentMs: before?.ms,
+      floor: before?.floor,
+      doubtful: before !== undefined,
+      doubted: before !== undefined,
       refusal: undefined,
       settled: false,
     }
@@ -130,6 +155,8 @@ export class Sender {
       const sending = this.#line[this.#next] as Sending
       // It may have grown old while it waited for room.
       if (this.#mustBeLookedFor(sending)) return this.#interrupt()
+      const guard = this.#rules.guard?.()
+      if (guard !== undefined) return this.#whenGuarded(guard)
       this.#next++
       this.#transmit(sending)
     }
@@ -144,6 +171,22 @@ export class Sender {
     }
     // It rejects only when the link was closed for good.
     room.then(go, () => this.close())
+  }
+
+  #whenGuarded(guard: Promise<void>): void {
+    if (this.#isGuarded) return
+    this.#isGuarded = true
+    const done = () => (this.#isGuarded = false)
+    guard.then(
+      () => {
+        done()
+        this.#pump()
+      },
+      (error: StreamNodeError) => {
+        done()
+        this.#failAll(error)
+      },
+    )
   }
 
   #transmit(sending: Sending): void {
@@ -182,6 +225,9 @@ export class Sender {
       this.#interrupted = true
     } else if (sending.doubtful) {
       sending.refusal = ending.error
+      this.#interrupted = true
+    } else if (ending.why === 'full' && this.#rules.full !== undefined) {
+      this.#rules.full(ending.error)
       this.#interrupted = true
     } else {
       this.#fail(sending, ending.error)
@@ -230,18 +276,21 @@ export class Sender {
   /** Looks for what may be stored and can not be sent again. What is not found may be sent as if for the first time. */
   async #settleOld(): Promise<void> {
     const old = new Map<string, Sending>()
+    const partitions = new Set<number>()
     let floor: Position = Number.MAX_SAFE_INTEGER
     for (let i = this.#head; i < this.#line.length; i++) {
       const sending = this.#line[i] as Sending
       if (!this.#mustBeLookedFor(sending)) continue
       old.set(sending.append.id, sending)
+      partitions.add(sending.append.partition)
       floor = Math.min(floor, sending.floor as Position)
     }
     if (old.size === 0) return
     // What retention has dropped from below the floor on can not be looked for.
     const { first } = await this.#stream.extent()
     const after = floor < first - 1 ? START : floor
-    for await (const batch of this.#stream.read({ after, untilEnd: true, headersOnly: true })) {
+    const one = partitions.size === 1 ? { partition: [...partitions][0] as number } : {}
+    for await (const batch of this.#stream.read({ ...one, after, untilEnd: true, headersOnly: true })) {
       for (const record of batch.records) {
         const id = record.id
         const found = id === undefined ? undefined : old.get(id)
@@ -258,7 +307,7 @@ export class Sender {
   #store(sending: Sending, position: Position, repeat: boolean): void {
     if (sending.settled) return
     sending.settled = true
-    sending.answer.stored(position, repeat)
+    sending.answer.stored(position, repeat, sending.floor as Position)
   }
 
   #fail(sending: Sending, error: StreamNodeError): void {
