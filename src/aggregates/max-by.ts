@@ -1,0 +1,24 @@
+/** `maxBy()`: the value of which something is largest. */
+import { aggregateOf, type Aggregate } from './aggregate.js'
+import { kept } from './frozen.js'
+import { mustBeFunction, scalarFrom } from './given.js'
+import { compare, type Ordered } from './order.js'
+
+/**
+ * The value for which `of` gives the largest text or number; of several such, the one that came first. Numbers stand
+ * before texts. The value is kept, and frozen. Throws at a value for which it gives neither a text nor a finite number.
+ */
+export function maxBy<T>(of: (value: T) => number | string): Aggregate<T, T> {
+  mustBeFunction('the function of maxBy', of)
+  return aggregateOf<T, Acc<T>, T>('maxBy', where => ({
+    zero: () => undefined,
+    add: (acc, value) => {
+      const by = scalarFrom(where, of(value))
+      return acc === undefined || compare(by, acc[0]) > 0 ? [by, kept(where, value)] : acc
+    },
+    merge: (a, b) => (a === undefined || (b !== undefined && compare(b[0], a[0]) > 0) ? b : a),
+    result: acc => acc?.[1],
+  }))
+}
+
+type Acc<T> = readonly [by: Ordered, value: T] | undefined
