@@ -17,6 +17,8 @@ export interface InputState {
   readonly position: Position
   /** The highest position of a record done with that was no output of ours. */
   readonly foreignAfter: Position
+  /** Everything since the stream's very first record was read. */
+  readonly fromStart: boolean
   /** The latest event time seen; -Infinity before the first. */
   readonly time: number
   /** A record at or below `position`, to know the stream by; undefined before the first. */
@@ -64,11 +66,12 @@ const MARK_BYTES = 8
 /** Writes the first part of a body. The changes of the tables come after it, and then the outputs. */
 export function writeState(out: OctetWriter, { inputs, targets }: EntryState): void {
   out.varint(inputs.length)
-  for (const { stream, incarnation, position, foreignAfter, time, mark } of inputs) {
+  for (const { stream, incarnation, position, foreignAfter, fromStart, time, mark } of inputs) {
     out.text(stream)
     out.text(incarnation)
     out.varint(position)
     out.varint(foreignAfter)
+    out.byte(fromStart ? 1 : 0)
     out.double(time)
     out.varint(mark === undefined ? 0 : mark.position)
     if (mark !== undefined) out.raw(Buffer.from(mark.hash, 'hex'))
@@ -94,10 +97,11 @@ export function readState(from: OctetReader): EntryState {
     const incarnation = from.text(from.varint())
     const position = from.varint()
     const foreignAfter = from.varint()
+    const fromStart = from.byte() === 1
     const time = from.double()
     const at = from.varint()
     const mark = at === 0 ? undefined : { position: at, hash: from.bytes(MARK_BYTES).toString('hex') }
-    inputs.push({ stream, incarnation, position, foreignAfter, time, mark })
+    inputs.push({ stream, incarnation, position, foreignAfter, fromStart, time, mark })
   }
   const targets: TargetState[] = []
   for (let count = from.varint(); count > 0; count--) {

@@ -63,7 +63,7 @@ export class Wire<T> {
     const value = this.#valid(given, 'encode')
     const id = about.id ?? this.#settings.id?.of(value)
     const partition = this.#partition(value, about, id)
-    const headers = this.#headers(about)
+    const headers = headersOf(this.stream.name, about)
     const payload = this.#payload(value, about)
     return headers === undefined
       ? { partition, payload, id: id ?? unnamed }
@@ -138,6 +138,51 @@ export class Wire<T> {
     }
   }
 
+  /**
+   * What `read` gives, part by part, for whoever does without some of them and needs no `StreamRecord`: the records in a
+   * message of format 'batch', undefined where the message itself is one; then of each its value, and of the value its
+   * key and time. All throw the `RecordError` that `read` hands over.
+   */
+  framesIn(from: LogRecord): readonly Framed[] | undefined {
+    if (this.#settings.format === 'message') return undefined
+    try {
+      return this.#framesOf(from)
+    } catch (thrown) {
+      throw this.#bad(from, thrown)
+    }
+  }
+
+  valueIn(from: LogRecord, one?: Framed): T {
+    try {
+      const value = this.codec.decode(one === undefined ? from.payload : one.payload)
+      return this.#settings.validate === undefined ? value : this.#valid(value, 'decode')
+    } catch (thrown) {
+      throw this.#bad(from, thrown, this.#indexOf(from, one))
+    }
+  }
+
+  keyIn(from: LogRecord, value: T, one?: Framed): Key | undefined {
+    try {
+      const own = one === undefined ? (saysNothing(from) ? undefined : keyIn(from)) : one.key
+      return own ?? this.#settings.key?.of(value)
+    } catch (thrown) {
+      throw this.#bad(from, thrown, this.#indexOf(from, one))
+    }
+  }
+
+  timeIn(from: LogRecord, value: T, one?: Framed): number {
+    try {
+      const own = one === undefined ? (saysNothing(from) ? undefined : timeIn(from)) : one.time
+      return own ?? this.#settings.time?.of(value) ?? from.time
+    } catch (thrown) {
+      throw this.#bad(from, thrown, this.#indexOf(from, one))
+    }
+  }
+
+  #indexOf(from: LogRecord, one: Framed | undefined): number | undefined {
+    return one === undefined ? undefined : this.#framesOf(from).indexOf(one)
+  }
+
   #payload(value: T, about: About): Uint8Array {
     const payload = this.#sized(this.codec.encode(value))
     if (!this.#readable) this.#checkReadable(payload, about)
@@ -208,15 +253,16 @@ export class Wire<T> {
     this.#turn = (this.#turn + 1) % this.stream.partitions
     return this.#turn
   }
+}
 
-  #headers({ key, time, headers }: About): Record<string, string> | undefined {
-    if (key === undefined && time === undefined && headers === undefined) return undefined
-    const all: Record<string, string> = {}
-    if (headers !== undefined) Object.assign(all, checkHeaders(this.stream.name, headers))
-    if (key !== undefined) all[KEY_HEADER] = encodeKey(this.stream.name, key)
-    if (time !== undefined) all[TIME_HEADER] = String(time)
-    return all
-  }
+/** What stands in the headers of a message beside its id; undefined when that is nothing. */
+export function headersOf(name: string, { key, time, headers }: About): Record<string, string> | undefined {
+  if (key === undefined && time === undefined && headers === undefined) return undefined
+  const all: Record<string, string> = {}
+  if (headers !== undefined) Object.assign(all, checkHeaders(name, headers))
+  if (key !== undefined) all[KEY_HEADER] = encodeKey(name, key)
+  if (time !== undefined) all[TIME_HEADER] = String(time)
+  return all
 }
 
 function keyMissing(name: string): DefinitionError {
@@ -256,7 +302,7 @@ const OURS = Buffer.from('Sn-')
 
 /** True when no header of ours is in the block: most often so, and found without making a text of it. */
 function saysNothing({ head }: LogRecord): boolean {
-  return head.length === 0 || Buffer.from(head.buffer, head.byteOffset, head.byteLength).indexOf(OURS) < 0
+  return head.length === 0 || Buffer.prototype.indexOf.call(head, OURS) < 0
 }
 
 function keyIn(from: LogRecord): Key | undefined {

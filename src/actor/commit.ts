@@ -1,0 +1,216 @@
+/**
+ * Makes outcomes durable as a whole. While one entry is on its way, the outcomes of the turns that run meanwhile come
+ * together for the next: a quiet partition commits each turn, a busy one in large groups.
+ */
+import { OctetWriter } from '../codec/octets.js'
+import type { Clock } from '../clock.js'
+import { UnavailableError } from '../errors.js'
+import type { Output, Outcome, Turn } from '../pipeline/turn.js'
+import { writeOutputs, writeState, type EntryOutput, type TargetPartition, type TargetState } from '../state/entry.js'
+import type { Ledger } from '../state/ledger.js'
+import type { Tables } from '../state/tables.js'
+import { BATCH_RECORDS_MAX, encodeBatch } from '../stream/batch.js'
+import { settingsOf } from '../stream/stream.js'
+import type { Input } from './input.js'
+import type { Lane, Line, Numbered, Publisher } from './publisher.js'
+
+export interface CommitLimits {
+  /** How many records one entry covers at the most, about. */
+  readonly groupRecordsMax: number
+  /** How large an entry grows, about. */
+  readonly groupBytesMax: number
+  /** How many outputs may be committed and not confirmed before no turn is walked, about. */
+  readonly backlogRecordsMax: number
+  readonly backlogBytesMax: number
+}
+
+/** What an acknowledged entry held. */
+export interface Committed {
+  readonly number: number
+  readonly records: number
+  readonly outputs: number
+  readonly bytes: number
+  readonly ms: number
+}
+
+export interface CommitParts {
+  readonly ledger: Ledger
+  readonly tables: Tables
+  readonly turn: Turn
+  readonly inputs: readonly Input[]
+  readonly publisher: Publisher
+  readonly clock: Clock
+  readonly limits: CommitLimits
+  readonly done: (committed: Committed) => void
+  readonly failed: (error: unknown) => void
+}
+
+/** Above this share of what is alive, and so many bytes, each entry re-writes rows so that what is dead can be purged. */
+const LEDGER_SHARE_MAX = 1.5
+const LEDGER_SPARE_BYTES = 1024 * 1024
+const REWRITE_BYTES_MIN = 16 * 1024
+const REWRITE_BYTES_MAX = 256 * 1024
+const PURGE_BYTES = 1024 * 1024
+const BATCH_BYTES_MAX = 256 * 1024
+
+export class Commit {
+  readonly #parts: CommitParts
+  #outputs: Output[] = []
+  #outputBytes = 0
+  #records = 0
+  #turns = 0
+  #isWriting = false
+  #isPurging = false
+  /** The last entry does not say all that is confirmed by now. */
+  #owesNote = false
+
+  constructor(parts: CommitParts) {
+    this.#parts = parts
+  }
+
+  /** Puts an outcome into the next entry. */
+  add({ outputs, bytes, walked }: Outcome): void {
+    if (outputs.length > 0) this.#outputs = this.#outputs.length === 0 ? [...outputs] : this.#outputs.concat(outputs)
+    this.#outputBytes += bytes
+    this.#records += walked
+    this.#turns++
+  }
+
+  /** Whether another turn may be walked. */
+  get hasRoom(): boolean {
+    const { limits, tables, publisher } = this.#parts
+    if (this.#records >= limits.groupRecordsMax) return false
+    if (this.#outputBytes + tables.dirtyBytes >= limits.groupBytesMax) return false
+    const { records, bytes } = publisher.backlog
+    return records < limits.backlogRecordsMax && bytes < limits.backlogBytesMax
+  }
+
+  /** Nothing is on its way and nothing is to be written. */
+  get isIdle(): boolean {
+    return !this.#isWriting && this.#turns === 0
+  }
+
+  /** All is out, and the last entry does not say so: who takes over would look for outputs that are confirmed. */
+  get owesNote(): boolean {
+    return this.#owesNote && this.isIdle && this.#parts.publisher.backlog.records === 0
+  }
+
+  /** Writes what has come together, unless an entry is on its way. With `note` also when nothing has. */
+  begin(note = false): void {
+    if (this.#isWriting || (this.#turns === 0 && !note)) return
+    this.#isWriting = true
+    this.#write().then(
+      () => this.#purge(),
+      (error: unknown) => this.#parts.failed(error),
+    )
+  }
+
+  async #write(): Promise<void> {
+    const { ledger, publisher, clock, done } = this.#parts
+    const began = clock.elapsed()
+    const records = this.#records
+    const { body, floor, outputs } = this.#entry()
+    const number = ledger.next
+    await ledger.write(body, floor)
+    this.#isWriting = false
+    this.#owesNote = outputs.length > 0 || publisher.backlog.records > 0
+    publisher.take(number, ledger.tail.hash, outputs)
+    done({ number, records, outputs: outputs.length, bytes: body.length, ms: clock.elapsed() - began })
+  }
+
+  /** The next entry, encoded once: everything that was walked by now. */
+  #entry(): { body: Uint8Array; floor: number; outputs: readonly Numbered[] } {
+    const { ledger, tables, turn, inputs, publisher } = this.#parts
+    const number = ledger.next
+    const { outputs, targets } = this.#numbered()
+    const guess = this.#outputBytes + outputs.length * 16 + tables.dirtyBytes + 1024
+    this.#outputs = []
+    this.#outputBytes = 0
+    this.#records = 0
+    this.#turns = 0
+    const out = new OctetWriter(guess)
+    writeState(out, { inputs: inputs.map((input, i) => input.state(turn.times[i] as number)), targets })
+    tables.write(out, number, this.#rewriteBytes(guess))
+    writeOutputs(out, outputs.map(entryOutput))
+    return { body: out.done(), floor: Math.min(tables.floor(), publisher.oldest, number), outputs }
+  }
+
+  /** Gives each output its number, and says for each target how far it is out. */
+  #numbered(): { outputs: readonly Numbered[]; targets: readonly TargetState[] } {
+    const { publisher } = this.#parts
+    const lanes = [...publisher.lanes]
+    const first = new Map<Line, number>()
+    const outputs = this.#framed(lanes).map(({ lane, partition, key, time, payload }) => {
+      const line = lane.line(partition)
+      if (!first.has(line)) first.set(line, line.next)
+      return { lane, partition, n: line.next++, key, time, payload }
+    })
+    const targets = lanes.map((lane): TargetState => {
+      const partitions: TargetPartition[] = []
+      for (const [partition, line] of lane.lines) {
+        const begins = first.get(line) ?? line.next
+        if (begins !== line.next) lane.numbers.set(`${partition}`, line.next)
+        else if (line.confirmed === line.next - 1) continue
+        partitions.push({ partition, confirmed: line.confirmed, first: begins })
+      }
+      const { spec, incarnation } = lane.log
+      return { stream: spec.name, incarnation, floor: lane.sender.floor, partitions }
+    })
+    this.#parts.tables.settle()
+    return { outputs, targets }
+  }
+
+  /** The outputs as messages: as they are, or for streams of that format many in one. */
+  #framed(lanes: readonly Lane[]): Framed[] {
+    const framed: Framed[] = []
+    const batches = new Map<string, { lane: Lane; partition: number; outputs: Output[]; bytes: number }>()
+    const close = ({ lane, partition, outputs }: { lane: Lane; partition: number; outputs: Output[] }) => {
+      framed.push({ lane, partition, key: undefined, time: undefined, payload: encodeBatch(outputs) })
+    }
+    for (const output of this.#outputs) {
+      const { target, partition, key, time, payload } = output
+      const lane = lanes[target.index] as Lane
+      if (settingsOf(target.stream).format === 'message') {
+        framed.push({ lane, partition, key, time, payload })
+        continue
+      }
+      const name = `${target.index}/${partition}`
+      let batch = batches.get(name)
+      if (batch !== undefined && (batch.bytes > BATCH_BYTES_MAX || batch.outputs.length === BATCH_RECORDS_MAX)) {
+        close(batch)
+        batch = undefined
+      }
+      if (batch === undefined) batches.set(name, (batch = { lane, partition, outputs: [], bytes: 0 }))
+      batch.outputs.push(output)
+      batch.bytes += payload.length
+    }
+    for (const batch of batches.values()) close(batch)
+    return framed
+  }
+
+  /** How much to re-write, so that the ledger stays within a small multiple of what is alive. */
+  #rewriteBytes(adds: number): number {
+    const { ledger, tables } = this.#parts
+    if (ledger.bytes < tables.liveBytes * LEDGER_SHARE_MAX + LEDGER_SPARE_BYTES) return 0
+    return Math.min(Math.max(adds, REWRITE_BYTES_MIN), REWRITE_BYTES_MAX)
+  }
+
+  #purge(): void {
+    const { ledger, failed } = this.#parts
+    if (this.#isPurging || ledger.deadBytes < PURGE_BYTES) return
+    this.#isPurging = true
+    ledger
+      .purge()
+      .catch((error: unknown) => {
+        // It is tried again after the next entry.
+        if (!(error instanceof UnavailableError)) failed(error)
+      })
+      .finally(() => (this.#isPurging = false))
+  }
+}
+
+type Framed = Omit<Numbered, 'n'>
+
+function entryOutput({ lane, partition, key, time, payload }: Numbered): EntryOutput {
+  return { target: lane.index, partition, key, time, payload }
+}

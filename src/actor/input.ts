@@ -1,0 +1,166 @@
+/**
+ * One source of a partition: read from where the ledger says, checked to be the stream that it was, put in order by the
+ * inbox, and delivered as fast as the mailbox takes it.
+ */
+import { createHash } from 'node:crypto'
+import { IntegrityError } from '../errors.js'
+import type { BatchReader, ReadOptions } from '../log/log.js'
+import { START, type LogRecord, type Position } from '../log/record.js'
+import type { InputState } from '../state/entry.js'
+import { broken } from '../state/recovery.js'
+import type { Table } from '../state/table.js'
+import { Inbox, type Cursor } from '../stream/inbox.js'
+import type { OpenStream } from '../stream/open.js'
+import type { Tell } from '../telemetry/events.js'
+import type { Mailbox } from './mailbox.js'
+
+export interface InputParts {
+  /** Which source of the stage. */
+  readonly index: number
+  readonly open: OpenStream<unknown>
+  readonly partition: number
+  /** As the ledger has it; undefined for a source that is read for the first time. */
+  readonly known: InputState | undefined
+  /** How far each writer's outputs were read. */
+  readonly cursors: Table<Cursor>
+  readonly limits: { readonly batchRecordsMax: number; readonly batchBytesMax: number }
+  readonly tell: Tell
+}
+
+export class Input {
+  readonly stream: string
+  readonly inbox: Inbox
+  /** How many records the log had ready after the last batch; undefined before the first. */
+  behind: number | undefined
+  readonly #parts: InputParts
+  readonly #fromStart: boolean
+  /** How far the batches walked bring us. */
+  #read: Position
+  /** The first record that is given and could not be processed. */
+  #unprocessed: Position | undefined
+  #last: LogRecord | undefined
+  #mark: InputState['mark']
+  #reader: BatchReader | undefined
+
+  private constructor(parts: InputParts, fromStart: boolean) {
+    const { open, partition, known, cursors, tell } = parts
+    this.stream = open.stream.name
+    this.#parts = parts
+    this.#fromStart = fromStart
+    this.#read = known?.position ?? START
+    this.#mark = known?.mark
+    const foreignAfter = known?.foreignAfter ?? START
+    this.inbox = new Inbox(cursors, { fromStart, foreignAfter, tell, stream: this.stream })
+  }
+
+  /** Opens it. Rejects with an `IntegrityError` when it is not the stream that was read before. */
+  static async open(parts: InputParts): Promise<Input> {
+    const { open, known } = parts
+    if (known === undefined) {
+      const { first } = await open.log.extent()
+      return new Input(parts, first <= 1)
+    }
+    if (known.incarnation !== open.log.incarnation) {
+      const what = `stream "${open.stream.name}" was made anew since it was read up to position ${known.position}`
+      const mend = 'the partition halts: reset the pipeline to begin with the new one'
+      throw new IntegrityError('STREAM_RECREATED', what, mend)
+    }
+    return new Input(parts, known.fromStart)
+  }
+
+  /** How far it is read: for an entry that holds everything walked so far. `time`: the latest event time seen. */
+  state(time: number): InputState {
+    const position = this.inbox.lowWater(this.#read, this.#unprocessed)
+    // The last record is known by its bytes, unless something before it is still held.
+    if (this.#last !== undefined && this.#last.position <= position) {
+      this.#mark = { position: this.#last.position, hash: fingerprint(this.#last) }
+      this.#last = undefined
+    }
+    const foreignAfter = this.#unprocessed === undefined ? this.#read : this.#unprocessed - 1
+    const { incarnation } = this.#parts.open.log
+    return {
+      stream: this.stream,
+      incarnation,
+      position,
+      foreignAfter,
+      fromStart: this.#fromStart,
+      time,
+      mark: this.#mark,
+    }
+  }
+
+  /** All of a batch was walked, or all before the record `unprocessed`. */
+  walked(to: Position, last: LogRecord | undefined, unprocessed: Position | undefined): void {
+    this.#read = to
+    this.#unprocessed = unprocessed
+    if (last !== undefined) this.#last = last
+  }
+
+  /** How far it is read. */
+  get position(): Position {
+    return this.#read
+  }
+
+  /** The position of the last record there is, as the leader has it; START without. */
+  async end(): Promise<Position> {
+    return (await this.#parts.open.log.last(this.#parts.partition))?.position ?? START
+  }
+
+  /** Reads on and on into the mailbox, until `stop`. Rejects with what ends the reading. */
+  async feed(mailbox: Mailbox): Promise<void> {
+    const { index } = this.#parts
+    const from = this.#read
+    let mark = this.#mark
+    this.#reader = this.#open(mark === undefined ? from : mark.position - 1)
+    for (;;) {
+      const room = mailbox.room()
+      if (room !== undefined) {
+        await room
+        continue
+      }
+      let next
+      try {
+        next = await this.#reader.next()
+      } catch (error) {
+        if (mark === undefined || !(error instanceof IntegrityError) || error.code !== 'OVERRUN') throw error
+        // The record that it was known by is gone, which is no harm if all after it is there.
+        mark = undefined
+        this.#reader = this.#open(from)
+        continue
+      }
+      if (next.done === true) return
+      const batch = next.value
+      if (mark !== undefined && batch.records[0] !== undefined) {
+        this.#check(batch.records[0], mark)
+        mark = undefined
+      }
+      const isNew = batch.records[0] === undefined || batch.records[0].position > from
+      const records = isNew ? batch.records : batch.records.filter(record => record.position > from)
+      mailbox.deliver({ kind: 'batch', source: index, batch: isNew ? batch : { ...batch, records } })
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#reader?.return()
+  }
+
+  #open(after: Position): BatchReader {
+    const { open, partition, limits } = this.#parts
+    const options: ReadOptions = {
+      ...{ partition, after },
+      ...{ recordsMax: limits.batchRecordsMax, bytesMax: limits.batchBytesMax },
+    }
+    return open.log.read(options)
+  }
+
+  #check(first: LogRecord, mark: NonNullable<InputState['mark']>): void {
+    if (first.position !== mark.position || fingerprint(first) === mark.hash) return
+    const what = `position ${mark.position} of stream "${this.stream}" holds another record than the one that was read`
+    throw broken(`${what}: the log took it back`)
+  }
+}
+
+/** Enough of a record to tell it from another one at its position: 16 hex digits. */
+function fingerprint({ head, payload }: LogRecord): string {
+  return createHash('sha256').update(head).update(payload).digest('hex').slice(0, 16)
+}

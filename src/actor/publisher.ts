@@ -1,0 +1,335 @@
+/**
+ * Sends the outputs of committed entries, each once: numbered densely, sent again under its id until it is acknowledged,
+ * looked for in the log when its id may be forgotten. Nothing leaves unless we are known to be the owner.
+ */
+import { pause, type Clock } from '../clock.js'
+import { IntegrityError, UnavailableError, type StreamNodeError } from '../errors.js'
+import type { LogStream } from '../log/log.js'
+import type { Position } from '../log/record.js'
+import type { TargetState } from '../state/entry.js'
+import type { Ledger } from '../state/ledger.js'
+import { broken, type Outbox } from '../state/recovery.js'
+import type { Table } from '../state/table.js'
+import type { Key } from '../stream/key.js'
+import { OUTPUT_WINDOW, OUT_HEADER, outHeader, outOf, outputId, outputWriter } from '../stream/output-id.js'
+import { Sender, type Answer, type Named, type SentBefore } from '../stream/sender.js'
+import { headersOf } from '../stream/wire.js'
+
+export interface PublisherParts {
+  readonly writer: {
+    readonly pipeline: string
+    readonly incarnation: string
+    readonly stage: number
+    readonly partition: number
+  }
+  readonly ledger: Ledger
+  readonly clock: Clock
+  readonly signal: AbortSignal
+  /** Called when outputs have been acknowledged. */
+  readonly progressed: () => void
+  /** Called once with what ends the partition. */
+  readonly failed: (error: unknown) => void
+  /** Told when it has to wait, and why. */
+  readonly waits: (error: Error) => void
+}
+
+/** An output with its number, which the entry that holds it has settled. */
+export interface Numbered {
+  readonly lane: Lane
+  readonly partition: number
+  readonly n: number
+  readonly key: Key | undefined
+  readonly time: number | undefined
+  readonly payload: Uint8Array
+}
+
+/** An entry with outputs that are not all confirmed. */
+interface Pending {
+  readonly number: number
+  left: number
+}
+
+export class Publisher {
+  readonly #parts: PublisherParts
+  readonly #lanes = new Map<string, Lane>()
+  /** By age. */
+  #entries: Pending[] = []
+  #records = 0
+  #bytes = 0
+  #hasFailed = false
+
+  constructor(parts: PublisherParts) {
+    this.#parts = parts
+  }
+
+  /** What is committed and not confirmed. */
+  get backlog(): { readonly records: number; readonly bytes: number } {
+    return { records: this.#records, bytes: this.#bytes }
+  }
+
+  /** The first message of the oldest entry that has an output which is not confirmed. */
+  get oldest(): number {
+    return this.#entries[0]?.number ?? Infinity
+  }
+
+  /** The lane to a stream; undefined when it is not open. */
+  lane(stream: string): Lane | undefined {
+    return this.#lanes.get(stream)
+  }
+
+  get lanes(): Iterable<Lane> {
+    return this.#lanes.values()
+  }
+
+  /**
+   * Opens a stream for outputs. `numbers`: the next one for each partition; `known`: what the ledger says of it. Rejects with an `IntegrityError` when it was made
+   * anew, or ends before outputs of ours that were acknowledged.
+   */
+  async open(log: LogStream, numbers: Table<number>, known: TargetState | undefined): Promise<Lane> {
+    const { name } = log.spec
+    const { clock, writer, ledger, signal } = this.#parts
+    const { last } = await this.#endOf(log)
+    if (known !== undefined && (known.incarnation !== log.incarnation || last < known.floor)) {
+      // Whoever was overtaken may see what its successor saw to.
+      await ledger.look()
+      const what =
+        known.incarnation === log.incarnation ? `ends at ${last}, and ended at ${known.floor}` : 'was made anew'
+      throw lostOutputs(name, what)
+    }
+    const lane = new Lane(this.#lanes.size, log, numbers, writer)
+    lane.sender = new Sender(log, last, clock, { guard: () => this.#guard(log), full: this.#parts.waits })
+    for (const { partition, confirmed } of known?.partitions ?? []) lane.line(partition).confirmed = confirmed
+    if (signal.aborted) lane.sender.close()
+    else signal.addEventListener('abort', () => lane.sender.close(), { once: true })
+    this.#lanes.set(name, lane)
+    return lane
+  }
+
+  /** Sends the outputs of an entry that is acknowledged. */
+  take(number: number, hash: string, outputs: readonly Numbered[]): void {
+    if (outputs.length === 0) return
+    const pending: Pending = { number, left: outputs.length }
+    this.#entries.push(pending)
+    const entry = hash.slice(0, 8)
+    for (const output of outputs) this.#take(new Sending(this, output, entry, pending), undefined)
+  }
+
+  /**
+   * Takes over what an owner before us committed. `now`: by the log's clock. What was committed just now may be sent at
+   * once, for the log still knows its ids; all else is looked for first. Returns how many outputs there are.
+   */
+  recover(boxes: readonly Outbox[], now: number): number {
+    const before = this.#records
+    for (const { number, hash, time, targets, outputs } of boxes) {
+      const sentMs = this.#parts.clock.elapsed() - Math.max(0, now - time)
+      const lanes = targets.map(target => this.#lanes.get(target.stream) as Lane)
+      const next = targets.map(({ partitions }) => new Map(partitions.map(one => [one.partition, one.first])))
+      const pending: Pending = { number, left: 0 }
+      for (const { target, partition, key, time: at, payload } of outputs) {
+        const lane = lanes[target] as Lane
+        const numbers = next[target] as Map<number, number>
+        const n = numbers.get(partition) as number
+        numbers.set(partition, n + 1)
+        if (n <= lane.line(partition).confirmed) continue
+        pending.left++
+        const output = { lane, partition, n, key, time: at, payload }
+        const { floor } = targets[target] as TargetState
+        this.#take(new Sending(this, output, hash.slice(0, 8), pending), { ms: sentMs, floor })
+      }
+      if (pending.left > 0) this.#entries.push(pending)
+    }
+    return this.#records - before
+  }
+
+  /** Called by each output once: it is in the log. */
+  settled(sending: Sending, position: Position, repeat: boolean, floor: Position): void {
+    const { output, pending } = sending
+    if (repeat) void this.#checkRepeat(sending, position)
+    else if (position <= floor) {
+      return this.fail(lostOutputs(output.lane.name, `gave position ${position} after it had given ${floor}`))
+    }
+    this.#records--
+    this.#bytes -= output.payload.length
+    if (--pending.left === 0) while (this.#entries[0]?.left === 0) this.#entries.shift()
+    const line = output.lane.line(output.partition)
+    line.settle(output.n)
+    if (line.waiting.length > 0) this.#sendOn(line)
+    this.#parts.progressed()
+  }
+
+  fail(error: unknown): void {
+    if (this.#hasFailed || this.#parts.signal.aborted) return
+    this.#hasFailed = true
+    this.#parts.failed(error)
+  }
+
+  #take(sending: Sending, before: SentBefore | undefined): void {
+    const { lane, n, partition, payload } = sending.output
+    this.#records++
+    this.#bytes += payload.length
+    const line = lane.line(partition)
+    if (line.waiting.length > 0 || n > line.confirmed + OUTPUT_WINDOW) line.waiting.push({ sending, before })
+    else lane.sender.send(sending, sending, before)
+  }
+
+  #sendOn(line: Line): void {
+    let sent = 0
+    for (const { sending, before } of line.waiting) {
+      if (sending.output.n > line.confirmed + OUTPUT_WINDOW) break
+      sending.output.lane.sender.send(sending, sending, before)
+      sent++
+    }
+    line.waiting.splice(0, sent)
+  }
+
+  /**
+   * Nothing is sent on an ownership older than a quarter of the window: what a former owner sends after its successor
+   * has sent the same must still be known to the log as a repeat.
+   */
+  #guard(log: LogStream): Promise<void> | undefined {
+    const { ledger, clock } = this.#parts
+    if (clock.elapsed() - ledger.provenMs < log.spec.dedupWindowMs / 4) return undefined
+    return ledger.look().catch((error: unknown) => {
+      this.fail(error)
+      throw error
+    })
+  }
+
+  /** The log says that it had an output of ours before we first sent it: then it must be the very same. */
+  async #checkRepeat({ output, entry }: Sending, position: Position): Promise<void> {
+    const { lane, partition } = output
+    try {
+      const reader = lane.log.read({ partition, after: position - 1, recordsMax: 1, untilEnd: true, headersOnly: true })
+      const { value } = await reader.next()
+      await reader.return()
+      const [record] = value?.records ?? []
+      const out = record?.position === position ? outOf(record) : undefined
+      if (out === undefined || out.entry === entry) return
+      await this.#parts.ledger.look()
+      this.fail(
+        broken(`output ${outputId(out.writer, out.n)} of stream "${lane.name}" was sent before with another content`),
+      )
+    } catch (error) {
+      // What retention has dropped cannot be compared; a link that is away makes the next send wait.
+      if (error instanceof IntegrityError && error.code === 'OVERRUN') return
+      if (!(error instanceof UnavailableError)) this.fail(error)
+    }
+  }
+
+  async #endOf(log: LogStream): Promise<{ last: Position }> {
+    for (;;) {
+      try {
+        return await log.extent()
+      } catch (error) {
+        if (!(error instanceof UnavailableError) || error.code === 'CLOSED') throw error
+        this.#parts.waits(error)
+        await pause(this.#parts.clock, 100, this.#parts.signal)
+        if (this.#parts.signal.aborted) throw error
+      }
+    }
+  }
+}
+
+/** One stream that outputs go to. */
+export class Lane {
+  sender!: Sender
+  readonly name: string
+  readonly #writer: PublisherParts['writer']
+  readonly #lines = new Map<number, Line>()
+
+  constructor(
+    /** Which of the publisher's lanes. */
+    readonly index: number,
+    readonly log: LogStream,
+    /** By partition, as text. */
+    readonly numbers: Table<number>,
+    writer: PublisherParts['writer'],
+  ) {
+    this.name = log.spec.name
+    this.#writer = writer
+  }
+
+  /** The outputs to one partition. */
+  line(partition: number): Line {
+    let line = this.#lines.get(partition)
+    if (line === undefined) {
+      line = new Line(outputWriter(this.#writer, partition), this.numbers.get(`${partition}`) ?? 1)
+      this.#lines.set(partition, line)
+    }
+    return line
+  }
+
+  get lines(): Iterable<[partition: number, line: Line]> {
+    return this.#lines
+  }
+}
+
+/** The outputs to one partition of one stream. */
+export class Line {
+  /** All numbers up to it are acknowledged. */
+  confirmed: number
+  /** Beyond the window: to be sent later. */
+  readonly waiting: { readonly sending: Sending; readonly before: SentBefore | undefined }[] = []
+  /** Acknowledged, and one before them is not. */
+  readonly #ahead = new Set<number>()
+
+  constructor(
+    readonly writer: string,
+    /** The number of the next output. */
+    public next: number,
+  ) {
+    this.confirmed = next - 1
+  }
+
+  settle(n: number): void {
+    if (n !== this.confirmed + 1) {
+      this.#ahead.add(n)
+      return
+    }
+    this.confirmed = n
+    while (this.#ahead.size > 0 && this.#ahead.delete(this.confirmed + 1)) this.confirmed++
+  }
+}
+
+/** An output on its way. */
+class Sending implements Named, Answer {
+  readonly id: string
+
+  constructor(
+    readonly publisher: Publisher,
+    readonly output: Numbered,
+    /** The first digits of the hash of its entry. */
+    readonly entry: string,
+    readonly pending: Pending,
+  ) {
+    this.id = outputId(output.lane.line(output.partition).writer, output.n)
+  }
+
+  get partition(): number {
+    return this.output.partition
+  }
+
+  get payload(): Uint8Array {
+    return this.output.payload
+  }
+
+  /** As they are at this send: what is confirmed goes on meanwhile. */
+  get headers(): Record<string, string> {
+    const { lane, partition, key, time } = this.output
+    const out = outHeader(lane.line(partition).confirmed, this.entry)
+    if (key === undefined && time === undefined) return { [OUT_HEADER]: out }
+    return { [OUT_HEADER]: out, ...headersOf(lane.name, { key, time }) }
+  }
+
+  stored(position: Position, repeat: boolean, floor: Position): void {
+    this.publisher.settled(this, position, repeat, floor)
+  }
+
+  failed(error: StreamNodeError): void {
+    this.publisher.fail(error)
+  }
+}
+
+function lostOutputs(stream: string, what: string): IntegrityError {
+  return broken(`stream "${stream}" ${what}: outputs that it acknowledged are gone`)
+}
