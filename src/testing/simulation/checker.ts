@@ -1,0 +1,143 @@
+/**
+ * Judges what came out of a pipeline by what went in, with a model of its own: nothing here is shared with the code
+ * under test. The pipeline it knows is the one that every simulated seed runs: values that are not multiples of five
+ * go on, doubled, and each tells how many came under its key so far, their sum, and a fold in which their order shows.
+ */
+
+/** A record that went in, in the order in which the input stream holds it. */
+export interface Given {
+  readonly id: string
+  readonly key: string
+  readonly value: number
+}
+
+/** A record that came out. */
+export interface Came {
+  /** The id of the record that it came of. */
+  readonly of: string
+  readonly key: string
+  readonly count: number
+  readonly sum: number
+  readonly fold: number
+  /** The id under which it was stored. */
+  readonly id: string | undefined
+}
+
+/** One stream of outputs: as it is stored, and as a reader of ours sees it. */
+export interface OutputStream {
+  readonly name: string
+  /** Which outputs belong into it. */
+  readonly takes: (came: Pick<Came, 'count' | 'sum'>) => boolean
+  readonly stored: readonly Came[]
+  readonly read: readonly Came[]
+  /** Retention has dropped some, so what is not stored is not lost. */
+  readonly isTrimmed?: boolean
+  /** The edge of what is promised: bytes were on their way for longer than ids are known. */
+  readonly mayRepeatInStream?: boolean
+}
+
+export interface History {
+  readonly given: readonly Given[]
+  readonly outputs: readonly OutputStream[]
+}
+
+export type FindingKind = 'lost' | 'duplicate' | 'out of order' | 'gap' | 'wrong' | 'foreign'
+
+export interface Finding {
+  readonly kind: FindingKind
+  readonly what: string
+}
+
+/** Everything that is wrong; nothing when all is well. */
+export function check(history: History): Finding[] {
+  const expected = model(history.given)
+  return history.outputs.flatMap(output => checkStream(output, expected))
+}
+
+/** What each record that went in must bring out, by its id, in the order of the input. */
+function model(given: readonly Given[]): Map<string, Came> {
+  const states = new Map<string, Pick<Came, 'count' | 'sum' | 'fold'>>()
+  const expected = new Map<string, Came>()
+  for (const { id, key, value } of given) {
+    if (value % 5 === 0) continue
+    const before = states.get(key) ?? { count: 0, sum: 0, fold: 7 }
+    const doubled = value * 2
+    const state = {
+      count: before.count + 1,
+      sum: before.sum + doubled,
+      fold: (before.fold * 31 + doubled) % 1_000_003,
+    }
+    states.set(key, state)
+    if (expected.has(id)) throw new Error(`two records went in under the id ${id}, so nobody could tell what is lost`)
+    expected.set(id, { of: id, key, ...state, id: undefined })
+  }
+  return expected
+}
+
+/** Whether so many outputs must come that waiting for more makes no sense. */
+export function outputsDue(given: readonly Given[], takes: OutputStream['takes']): number {
+  let due = 0
+  for (const came of model(given).values()) if (takes(came)) due++
+  return due
+}
+
+function checkStream(output: OutputStream, model: ReadonlyMap<string, Came>): Finding[] {
+  const expected = new Map([...model].filter(([, came]) => output.takes(came)))
+  const findings: Finding[] = []
+  const add = (kind: FindingKind, what: string) => findings.push({ kind, what: `${output.name}: ${what}` })
+
+  const ids = new Set<string>()
+  for (const { id } of output.stored) {
+    if (id === undefined) add('foreign', 'a record without an id is stored')
+    else if (ids.has(id) && output.mayRepeatInStream !== true) add('duplicate', `id ${id} is stored twice`)
+    if (id !== undefined) ids.add(id)
+  }
+  for (const [where, seen] of [
+    ['stored', output.stored],
+    ['read', output.read],
+  ] as const) {
+    const times = new Map<string, number>()
+    for (const came of seen) {
+      times.set(came.of, (times.get(came.of) ?? 0) + 1)
+      const want = expected.get(came.of)
+      if (want === undefined) add('foreign', `${where} holds an output of ${came.of} that should not be there`)
+      else if (told(want) !== told(came)) add('wrong', `${where} holds ${told(came)} where ${told(want)} is right`)
+    }
+    for (const [of, count] of times) {
+      const forgiven = where === 'stored' && output.mayRepeatInStream === true
+      if (count > 1 && !forgiven) add('duplicate', `the output of ${of} is ${where} ${count} times`)
+    }
+    if (output.isTrimmed === true) continue
+    for (const of of expected.keys()) if (!times.has(of)) add('lost', `the output of ${of} is not ${where}`)
+  }
+  checkOrder(output, expected, add)
+  return findings
+}
+
+/** The reader sees each key's outputs as the input has them: none before its time, none left out between two. */
+function checkOrder(
+  { read, isTrimmed }: OutputStream,
+  expected: ReadonlyMap<string, Came>,
+  add: (kind: FindingKind, what: string) => void,
+): void {
+  const places = new Map<string, number>()
+  const perKey = new Map<string, number>()
+  for (const { of, key } of expected.values()) {
+    const place = (perKey.get(key) ?? 0) + 1
+    perKey.set(key, place)
+    places.set(of, place)
+  }
+  const last = new Map<string, number>()
+  for (const { of, key } of read) {
+    const place = places.get(of)
+    if (place === undefined) continue
+    const before = last.get(key)
+    if (before !== undefined && place < before) add('out of order', `the output of ${of} is read after a later one`)
+    else if (place > (before ?? 0) + 1 && !(isTrimmed === true && before === undefined)) {
+      add('gap', `before the output of ${of}, ${place - 1 - (before ?? 0)} of key ${key} are left out`)
+    }
+    last.set(key, Math.max(place, before ?? 0))
+  }
+}
+
+const told = ({ key, of, count, sum, fold }: Came): string => `${key}/${of} count ${count} sum ${sum} fold ${fold}`
