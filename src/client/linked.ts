@@ -8,6 +8,7 @@ import { Streams, type OpenStream, type StreamsParts } from '../stream/open.js'
 import { Sender } from '../stream/sender.js'
 import { isStream, settingsOf, type Source, type Stream, type Target } from '../stream/stream.js'
 import type { About } from '../stream/wire.js'
+import type { Tell } from '../telemetry/events.js'
 import { withTraceContext } from '../telemetry/otel.js'
 import { checkSignal, Interruptible } from './abort.js'
 import type { Client, Published, PublishOptions } from './client.js'
@@ -49,6 +50,7 @@ class Linked implements Client {
   readonly #streams: Streams
   readonly #clock: Clock
   readonly #name: string
+  readonly #tell: Tell
   /** Kept no longer than the streams themselves: a program may define or name one for each record. */
   readonly #openings = new WeakMap<object, Opening<never>>()
   /** Of those that are not open yet. */
@@ -60,12 +62,13 @@ class Linked implements Client {
   #closing: Promise<void> | undefined
   #ended = false
 
-  constructor(ports: Ports, streams: Streams, { clock, chance }: LinkedParts) {
+  constructor(ports: Ports, streams: Streams, { clock, chance, tell }: LinkedParts) {
     this.log = ports.log.description
     this.#ports = ports
     this.#streams = streams
     this.#clock = clock
     this.#name = chance.name()
+    this.#tell = tell
   }
 
   async publish<T>(stream: Target<T>, value: T, options: PublishOptions = {}): Promise<Published> {
@@ -113,10 +116,11 @@ class Linked implements Client {
 
   read<T>(stream: Source<T>, options: ReadingOptions = {}): Reading<T> {
     settingsOf(stream)
-    return new Reading(async () => {
+    const open = async () => {
       this.#check()
       return this.#streams.open(stream as Stream<T>, 'read')
-    }, options)
+    }
+    return new Reading(open, options, this.#tell)
   }
 
   async stream(name: string): Promise<Stream<unknown>> {

@@ -2,10 +2,12 @@
 import { DefinitionError, type RecordError } from '../errors.js'
 import { badOption, knownOptions, whole } from '../options.js'
 import type { BatchReader, LogStream } from '../log/log.js'
-import { START, type Position } from '../log/record.js'
+import { START, type LogRecord, type Position } from '../log/record.js'
 import type { OpenStream } from '../stream/open.js'
 import type { StreamRecord } from '../stream/record.js'
+import type { Tell } from '../telemetry/events.js'
 import { checkSignal, Interruptible } from './abort.js'
+import { OutputOrder } from './output-order.js'
 
 export interface ReadingOptions {
   /**
@@ -29,7 +31,10 @@ export interface ReadingOptions {
 export interface ReadBatch<T> {
   /** May be empty: then only the position has moved. */
   readonly records: readonly StreamRecord<T>[]
-  /** Everything up to here has been read; read on with `after` it. */
+  /**
+   * Everything up to here has been given; read on with `after` it. Stays below an output of a pipeline that waits for
+   * one before it.
+   */
   readonly position: Position
   /** How many messages the log had ready after these; 0 means caught up at that moment. */
   readonly behind: number
@@ -44,9 +49,9 @@ export class Reading<out T> implements AsyncIterableIterator<StreamRecord<T>, un
   #at = 0
   #pulling: Promise<IteratorResult<StreamRecord<T>, undefined>> | undefined
 
-  constructor(open: () => Promise<OpenStream<T>>, options: ReadingOptions) {
+  constructor(open: () => Promise<OpenStream<T>>, options: ReadingOptions, tell: Tell) {
     checkReading(options)
-    this.#batches = endable(open, options)
+    this.#batches = endable(open, options, tell)
   }
 
   /** The same reading in batches as the log hands them over, which is several times as fast. Use either, not both. */
@@ -92,9 +97,10 @@ export class Reading<out T> implements AsyncIterableIterator<StreamRecord<T>, un
 function endable<T>(
   open: () => Promise<OpenStream<T>>,
   options: ReadingOptions,
+  tell: Tell,
 ): AsyncIterableIterator<ReadBatch<T>, undefined> {
   const place: Place = { reader: undefined, ended: false }
-  const batches = readBatches(open, options, place)
+  const batches = readBatches(open, options, place, tell)
   return {
     next: () => batches.next(),
     async return() {
@@ -118,23 +124,24 @@ async function* readBatches<T>(
   open: () => Promise<OpenStream<T>>,
   options: ReadingOptions,
   place: Place,
+  tell: Tell,
 ): AsyncGenerator<ReadBatch<T>, undefined> {
   const abort = new Interruptible(options.signal, () => void place.reader?.return())
   try {
     const { log, wire } = await abort.wait(open())
     const follow = options.follow ?? options.from === 'end'
     const after = await abort.wait(beginning(log, options))
-    if (place.ended) return
+    if (wasLeft(place)) return
     const reader = log.read({
       after,
       ...(options.partition !== undefined && { partition: partitionIn(log, options.partition) }),
       ...(!follow && { untilEnd: true }),
     })
     place.reader = reader
+    const order = new OutputOrder(log, reader, { after, partition: options.partition }, tell)
     for (;;) {
-      const next = await abort.wait(reader.next())
-      if (next.done) return
-      const { records: raw, position, behind } = next.value
+      const batch = await abort.wait(order.next())
+      if (batch === undefined || wasLeft(place)) return
       const records: StreamRecord<T>[] = []
       const take = (record: StreamRecord<T>) => void records.push(record)
       let fatal: RecordError | undefined
@@ -142,20 +149,37 @@ async function* readBatches<T>(
         if (options.onBadRecord !== undefined) options.onBadRecord(error)
         else fatal ??= error
       }
-      for (const from of raw) {
-        const ready = wire.ready(from)
-        if (ready !== undefined) await abort.wait(ready)
-        wire.read(from, take, bad)
-        if (fatal === undefined) continue
-        if (records.length > 0) yield { records, position: from.position - 1, behind }
-        throw fatal
+      const show = async (all: readonly LogRecord[]) => {
+        for (const from of all) {
+          // Whoever reads on behind a bad record must have got all that stands before it, and nothing behind it.
+          if (fatal !== undefined && from.position > positionOf(fatal)) continue
+          const ready = wire.ready(from)
+          if (ready !== undefined) await abort.wait(ready)
+          wire.read(from, take, bad)
+        }
       }
-      yield { records, position, behind }
+      await show(batch.records)
+      if (fatal === undefined) {
+        yield { records, position: batch.position, behind: batch.behind }
+        continue
+      }
+      await show(order.drain())
+      if (records.length > 0) yield { records, position: positionOf(fatal) - 1, behind: batch.behind }
+      throw fatal
     }
   } finally {
     abort.end()
     await place.reader?.return()
   }
+}
+
+/** It may change while anything is awaited, which the compiler does not see. */
+function wasLeft(place: Place): boolean {
+  return place.ended
+}
+
+function positionOf(error: RecordError): Position {
+  return error.facts['position'] as Position
 }
 
 async function beginning(log: LogStream, { from, after }: ReadingOptions): Promise<Position> {

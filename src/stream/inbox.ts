@@ -1,5 +1,5 @@
 /**
- * Puts what is read from one partition of a stream back into what was written: each output of a pipeline once and in
+ * Puts what is read from a stream, one partition or all, back into what was written: each output of a pipeline once and in
  * its writer's order, however often and in whatever order it was sent; records of others as they stand. Pure: it is
  * given records and gives records.
  *
@@ -21,7 +21,7 @@ import { OUTPUT_WINDOW, outOf, outputId, type Out } from './output-id.js'
 export type Cursor = number | readonly number[]
 
 /**
- * The cursors of one partition of one stream; the ids in two streams may be equal. Under the name `''`, which no writer
+ * The cursors of what one inbox reads; the ids in another stream may be the same. Under the name `''`, which no writer
  * has, stands `foreignAfter`.
  */
 export interface Cursors {
@@ -38,8 +38,8 @@ export interface InboxOptions {
   /** Of records without an id of ours, those up to here were processed. `START` for who begins. */
   readonly foreignAfter: Position
   readonly tell: Tell
+  /** Its name. */
   readonly stream: string
-  readonly partition: number
 }
 
 export class Inbox {
@@ -65,7 +65,7 @@ export class Inbox {
     let given: LogRecord[] | undefined
     for (let i = 0; i < records.length; i++) {
       const record = records[i] as LogRecord
-      const out = outOf(record)
+      const out = outOf(record, this.#options.stream)
       if (out === undefined) {
         if (record.position > this.#options.foreignAfter) given?.push(record)
         else given ??= records.slice(0, i)
@@ -155,7 +155,7 @@ export class Inbox {
     line.late = above(line.late, out.confirmed)
     while (line.next <= out.confirmed) {
       const to = Math.min(line.firstHeld() - 1, out.confirmed)
-      this.#missing(line, to)
+      this.#missing(record, line, to)
       this.#skip(line, to, given)
     }
     if (out.n === line.next) {
@@ -203,13 +203,13 @@ export class Inbox {
     }
   }
 
-  #missing({ writer, next }: Line, to: number): void {
-    const { tell, stream, partition } = this.#options
+  #missing({ partition }: LogRecord, { writer, next }: Line, to: number): void {
+    const { tell, stream } = this.#options
     tell({ type: 'stream.outputs-missing', stream, partition, writer, from: next, to })
   }
 
-  #rewound({ position }: LogRecord, { writer, n, entry: second }: Out, first: string): IntegrityError {
-    const { stream, partition } = this.#options
+  #rewound({ partition, position }: LogRecord, { writer, n, entry: second }: Out, first: string): IntegrityError {
+    const { stream } = this.#options
     const id = outputId(writer, n)
     const what = `output ${id} came from ledger entry ${first}, and at position ${position} of stream "${stream}", partition ${partition}, it comes from entry ${second}`
     const mend = 'the ledger of its writer lost entries that it had acknowledged: see to that one first'
@@ -218,8 +218,8 @@ export class Inbox {
     })
   }
 
-  #outOfWindow({ position }: LogRecord, { writer, n, confirmed }: Out): IntegrityError {
-    const { stream, partition } = this.#options
+  #outOfWindow({ partition, position }: LogRecord, { writer, n, confirmed }: Out): IntegrityError {
+    const { stream } = this.#options
     const what = `output ${outputId(writer, n)} at position ${position} of stream "${stream}", partition ${partition}, says that all up to ${confirmed} are confirmed`
     const mend = `no pipeline sends a number that is confirmed, or more than ${OUTPUT_WINDOW} above: see who writes to it`
     return new IntegrityError('BAD_LOG', what, mend, { facts: { stream, partition, position, writer, n, confirmed } })

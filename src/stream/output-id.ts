@@ -40,13 +40,14 @@ export function outHeader(confirmed: number, entry: string): string {
 
 /**
  * What a record says of itself as an output; undefined for everybody else's, those included that have a header of this
- * name which no pipeline wrote. Throws `BAD_LOG` for one of a later wire version, which must not be taken for another's.
+ * name which no pipeline wrote. Throws `BAD_LOG` for one of a later wire version, which must not be taken for another's;
+ * `stream` is the name to say then.
  */
-export function outOf(record: LogRecord): Out | undefined {
+export function outOf(record: LogRecord, stream?: string): Out | undefined {
   if (record.head.length === 0) return undefined
   const head = Buffer.from(record.head.buffer, record.head.byteOffset, record.head.byteLength)
   const line = head.indexOf(OUT_LINE)
-  return line < 0 ? undefined : read(head, line + OUT_LINE.length, record)
+  return line < 0 ? undefined : read(head, line + OUT_LINE.length, record, stream)
 }
 
 const OUT_LINE = Buffer.from(`\r\n${OUT_HEADER}:`)
@@ -58,12 +59,12 @@ const TARGET = 0x3e
 const RETURN = 0x0d
 const DIGITS_MAX = 15
 
-function read(head: Buffer, from: number, record: LogRecord): Out | undefined {
+function read(head: Buffer, from: number, record: LogRecord, stream: string | undefined): Out | undefined {
   let at = afterSpaces(head, from)
   const versionEnd = afterDigits(head, at)
   if (versionEnd === at || head[versionEnd] !== SPACE) return undefined
   if (versionEnd !== at + 1 || head[at] !== ZERO + 1)
-    throw laterVersion(head.toString('latin1', at, versionEnd), record)
+    throw laterVersion(head.toString('latin1', at, versionEnd), record, stream)
   at = versionEnd + 1
   const confirmedEnd = afterDigits(head, at)
   const confirmed = number(head, at, confirmedEnd)
@@ -124,7 +125,10 @@ function afterHex(head: Buffer, from: number): number {
   return at
 }
 
-function laterVersion(version: string, { partition, position }: LogRecord): IntegrityError {
-  const what = `the output at position ${position} of partition ${partition} has wire version ${version}, and this program knows 1`
-  return new IntegrityError('BAD_LOG', what, 'read it with the release that wrote it, or a later one')
+function laterVersion(version: string, { partition, position }: LogRecord, stream: string | undefined): IntegrityError {
+  const where = stream === undefined ? `partition ${partition}` : `stream "${stream}", partition ${partition}`
+  const what = `the output at position ${position} of ${where} has wire version ${version}, and this program knows 1`
+  return new IntegrityError('BAD_LOG', what, 'read it with the release that wrote it, or a later one', {
+    facts: { ...(stream !== undefined && { stream }), partition, position },
+  })
 }
