@@ -43,7 +43,7 @@ export class Input {
   #reader: BatchReader | undefined
 
   private constructor(parts: InputParts, fromStart: boolean) {
-    const { open, partition, known, cursors, tell } = parts
+    const { open, known, cursors, tell } = parts
     this.stream = open.stream.name
     this.#parts = parts
     this.#fromStart = fromStart
