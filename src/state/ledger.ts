@@ -211,6 +211,7 @@ export class Ledger {
     })
     const id = `${stream.spec.name}.${partition}/${incarnation}/${number}`
     const expect = before?.position ?? 0
+    this.#throwIfStopped()
     this.#sending = hash
     for (let waitMs = RETRY_MIN_MS; ; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
       const sentMs = clock.elapsed()
@@ -307,6 +308,11 @@ export class Ledger {
   async #pause(ms: number): Promise<void> {
     const { clock, signal } = this.#parts
     await pause(clock, ms, signal)
-    if (signal.aborted) throw new UnavailableError('CLOSED', `the owner of ${this.where} was stopped`, '')
+    this.#throwIfStopped()
+  }
+
+  #throwIfStopped(): void {
+    if (!this.#parts.signal.aborted) return
+    throw new UnavailableError('CLOSED', `the owner of ${this.where} was stopped`, 'start it again')
   }
 }
