@@ -22,6 +22,10 @@ export interface CommitLimits {
   /** How many outputs may be committed and not confirmed before no turn is walked, about. */
   readonly backlogRecordsMax: number
   readonly backlogBytesMax: number
+  /** How much more than its share of what is alive the ledger holds before rows are re-written. */
+  readonly ledgerSpareBytes: number
+  /** How much must be dead before it is purged. */
+  readonly purgeBytes: number
 }
 
 /** What an acknowledged entry held. */
@@ -45,12 +49,10 @@ export interface CommitParts {
   readonly failed: (error: unknown) => void
 }
 
-/** Above this share of what is alive, and so many bytes, each entry re-writes rows so that what is dead can be purged. */
+/** Above this share of what is alive, and the spare, each entry re-writes rows so that what is dead can be purged. */
 const LEDGER_SHARE_MAX = 1.5
-const LEDGER_SPARE_BYTES = 1024 * 1024
 const REWRITE_BYTES_MIN = 16 * 1024
 const REWRITE_BYTES_MAX = 256 * 1024
-const PURGE_BYTES = 1024 * 1024
 const BATCH_BYTES_MAX = 256 * 1024
 
 export class Commit {
@@ -190,14 +192,14 @@ export class Commit {
 
   /** How much to re-write, so that the ledger stays within a small multiple of what is alive. */
   #rewriteBytes(adds: number): number {
-    const { ledger, tables } = this.#parts
-    if (ledger.bytes < tables.liveBytes * LEDGER_SHARE_MAX + LEDGER_SPARE_BYTES) return 0
+    const { ledger, tables, limits } = this.#parts
+    if (ledger.bytes < tables.liveBytes * LEDGER_SHARE_MAX + limits.ledgerSpareBytes) return 0
     return Math.min(Math.max(adds, REWRITE_BYTES_MIN), REWRITE_BYTES_MAX)
   }
 
   #purge(): void {
-    const { ledger, failed } = this.#parts
-    if (this.#isPurging || ledger.deadBytes < PURGE_BYTES) return
+    const { ledger, failed, limits } = this.#parts
+    if (this.#isPurging || ledger.deadBytes < limits.purgeBytes) return
     this.#isPurging = true
     ledger
       .purge()

@@ -80,6 +80,8 @@ const LIMITS: ActorLimits = {
   groupBytesMax: 512 * 1024,
   backlogRecordsMax: 2048,
   backlogBytesMax: 4 * 1024 * 1024,
+  ledgerSpareBytes: 1024 * 1024,
+  purgeBytes: 1024 * 1024,
 }
 const LEDGER_WINDOW_MS = 20_000
 const RETRY_MS = 100
