@@ -1,4 +1,4 @@
-/** What stands behind a flow and a pipeline: the plain parts that were written, as they were given. */
+/** What stands behind flows and pipelines: the plain parts that were written. */
 import type { Operator } from '../operators/operator.js'
 import type { Stream, Target } from '../stream/stream.js'
 
@@ -11,14 +11,22 @@ export interface Definition {
 /** Says for each value where it goes: to one stream, to several, or nowhere. */
 export type Choose<in T> = (value: T) => Target<T> | readonly Target<T>[] | undefined
 
-/** What was written so far. Only what has been through `checked` is known to be what it says. */
-export interface FlowParts {
+/** What was written up to a point. Only what was checked is known to be what it says. */
+export interface Flowed {
   readonly name: string
   readonly sources: readonly Stream<unknown>[]
   readonly steps: readonly Operator<unknown, unknown>[]
 }
 
-/** All of it. */
-export interface PipelineParts extends FlowParts {
+/** A whole definition as it was written. */
+export interface Written extends Flowed {
   readonly target: Stream<unknown> | Choose<unknown>
+}
+
+/** A whole definition that was checked. */
+export interface PipelineParts extends Written {
+  /** For each step what it is called: `map`. */
+  readonly names: readonly string[]
+  /** What cannot be judged, to be told once when it is run. */
+  readonly warnings: readonly string[]
 }

@@ -5,7 +5,8 @@
 import type { Operator } from '../operators/operator.js'
 import { badOption, knownOptions } from '../options.js'
 import { stream, type Source, type Stream, type StreamOptions, type Target } from '../stream/stream.js'
-import type { Choose, Definition, FlowParts, PipelineParts } from './definition.js'
+import type { Choose, Definition, Flowed, PipelineParts, Written } from './definition.js'
+import { checked } from './validate.js'
 
 // Symbol.for, so that definitions made by one copy of the package are known to another.
 const FLOW: unique symbol = Symbol.for('stream-node.flow/1')
@@ -39,6 +40,70 @@ export interface Flow<T> {
   pipe<A, B, C, D, E, F>(
     ...steps: [a: Op<T, A>, b: Op<A, B>, c: Op<B, C>, d: Op<C, D>, e: Op<D, E>, f: Op<E, F>]
   ): Flow<F>
+  pipe<A, B, C, D, E, F, G>(
+    ...steps: [a: Op<T, A>, b: Op<A, B>, c: Op<B, C>, d: Op<C, D>, e: Op<D, E>, f: Op<E, F>, g: Op<F, G>]
+  ): Flow<G>
+  pipe<A, B, C, D, E, F, G, H>(
+    ...steps: [a: Op<T, A>, b: Op<A, B>, c: Op<B, C>, d: Op<C, D>, e: Op<D, E>, f: Op<E, F>, g: Op<F, G>, h: Op<G, H>]
+  ): Flow<H>
+  pipe<A, B, C, D, E, F, G, H, I>(
+    ...steps: [
+      a: Op<T, A>,
+      b: Op<A, B>,
+      c: Op<B, C>,
+      d: Op<C, D>,
+      e: Op<D, E>,
+      f: Op<E, F>,
+      g: Op<F, G>,
+      h: Op<G, H>,
+      i: Op<H, I>,
+    ]
+  ): Flow<I>
+  pipe<A, B, C, D, E, F, G, H, I, J>(
+    ...steps: [
+      a: Op<T, A>,
+      b: Op<A, B>,
+      c: Op<B, C>,
+      d: Op<C, D>,
+      e: Op<D, E>,
+      f: Op<E, F>,
+      g: Op<F, G>,
+      h: Op<G, H>,
+      i: Op<H, I>,
+      j: Op<I, J>,
+    ]
+  ): Flow<J>
+  pipe<A, B, C, D, E, F, G, H, I, J, K>(
+    ...steps: [
+      a: Op<T, A>,
+      b: Op<A, B>,
+      c: Op<B, C>,
+      d: Op<C, D>,
+      e: Op<D, E>,
+      f: Op<E, F>,
+      g: Op<F, G>,
+      h: Op<G, H>,
+      i: Op<H, I>,
+      j: Op<I, J>,
+      k: Op<J, K>,
+    ]
+  ): Flow<K>
+  pipe<A, B, C, D, E, F, G, H, I, J, K, L>(
+    ...steps: [
+      a: Op<T, A>,
+      b: Op<A, B>,
+      c: Op<B, C>,
+      d: Op<C, D>,
+      e: Op<D, E>,
+      f: Op<E, F>,
+      g: Op<F, G>,
+      h: Op<G, H>,
+      i: Op<H, I>,
+      j: Op<I, J>,
+      k: Op<J, K>,
+      l: Op<K, L>,
+    ]
+  ): Flow<L>
   /** The stream that takes what this flow gives, under this name. The same call gives an equal stream. */
   as(name: string, options?: StreamOptions<T>): Stream<T>
   /** Ends the definition: where what flows is written. Throws a `DefinitionError` that lists all that is wrong. */
@@ -53,7 +118,7 @@ export interface Pipeline<T> extends Flow<T>, Definition {
 type Op<A, B> = Operator<A, B>
 
 /** The parts, and for TypeScript what flows. */
-interface Flowing<out T> extends FlowParts {
+interface Flowing<out T> extends Flowed {
   readonly gives?: readonly [T]
 }
 
@@ -67,29 +132,37 @@ export type Unfit<T, U> = U extends object
     }
   : { given: T; wanted: U }
 
-/** Begins the definition of a pipeline. Its name is for ever: the ledgers of its memory are found by it. */
+/** Begins the definition of a pipeline. Its name is for good: its memory is found by it. */
 export function pipeline(name: string, options: PipelineOptions = {}): PipelineStart {
+  if (typeof name !== 'string') throw badOption('the name of a pipeline', 'a text', name)
   knownOptions(`pipeline "${name}"`, options, [])
-  return Object.freeze({
-    from: (...sources: readonly unknown[]) => flowOf({ name, sources: sources as Stream<unknown>[], steps: [] }),
-  }) as PipelineStart
+  const from = (...sources: readonly unknown[]) =>
+    flowOf({ name, sources: Object.freeze([...sources]) as readonly Stream<unknown>[], steps: Object.freeze([]) })
+  return Object.freeze({ from }) as PipelineStart
 }
 
-function flowOf(parts: FlowParts): Flow<unknown> {
-  return Object.freeze({ ...methodsOf(parts) })
+function flowOf(parts: Flowed): Flow<unknown> {
+  return frozen(methodsOf(parts))
 }
 
-function methodsOf(parts: FlowParts): Flow<unknown> {
+function pipelineOf(written: Written): Pipeline<unknown> {
+  const parts: PipelineParts = Object.freeze({ ...written, ...checked(written) })
+  return frozen({ kind: 'pipeline' as const, name: parts.name, ...methodsOf(written), [PIPELINE]: parts })
+}
+
+function methodsOf({ name, sources, steps }: Flowed): Flow<unknown> {
   return {
-    [FLOW]: parts,
-    pipe: (...steps: Operator<unknown, unknown>[]) => flowOf({ ...parts, steps: [...parts.steps, ...steps] }),
-    as: (name: string, options?: StreamOptions<unknown>) => stream<unknown>(name, options),
-    to: (target: unknown) => pipelineOf({ ...parts, target: target as PipelineParts['target'] }),
+    [FLOW]: Object.freeze({ name, sources, steps }),
+    pipe: (...more: Op<unknown, unknown>[]) => flowOf({ name, sources, steps: Object.freeze([...steps, ...more]) }),
+    as: (name, options) => stream(name, options),
+    to: (target: unknown) => pipelineOf({ name, sources, steps, target: target as Written['target'] }),
   }
 }
 
-function pipelineOf(parts: PipelineParts): Pipeline<unknown> {
-  return Object.freeze({ ...methodsOf(parts), kind: 'pipeline', name: parts.name, [PIPELINE]: parts })
+function frozen<V extends object>(value: V): V {
+  // What a person prints should be what they wrote, not the brands.
+  for (const brand of Object.getOwnPropertySymbols(value)) Object.defineProperty(value, brand, { enumerable: false })
+  return Object.freeze(value)
 }
 
 /** Whether `to` of a flow made it, of this copy of the package or another. */

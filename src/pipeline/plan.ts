@@ -12,6 +12,8 @@ export interface Stage {
   readonly sources: readonly Stream<unknown>[]
   readonly partitions: number
   readonly steps: readonly Operator<unknown, unknown>[]
+  /** For each step what it is called: `map`. */
+  readonly names: readonly string[]
   /** Those known beforehand; none when only `choose` knows. */
   readonly targets: readonly Stream<unknown>[]
   readonly choose: Choose<unknown> | undefined
@@ -19,13 +21,14 @@ export interface Stage {
 
 /** The stages of a pipeline that `pipeline(...)` made, which checked it. */
 export function plan(definition: Definition): readonly Stage[] {
-  const { name, sources, steps, target } = partsOf(definition)
+  const { name, sources, steps, names, target } = partsOf(definition)
   const stage: Stage = {
     pipeline: name,
     index: 0,
     sources,
     partitions: (sources[0] as Stream<unknown>).partitions,
     steps,
+    names,
     targets: typeof target === 'function' ? [] : [target],
     choose: typeof target === 'function' ? target : undefined,
   }

@@ -1,28 +1,21 @@
-/** One batch through the chain: what a stage's steps make of the records of one partition, as an outcome. */
-import { InvariantError } from '../errors.js'
+/**
+ * One batch through the chain: what a stage's steps make of the records of one partition, as an outcome. A batch is
+ * walked once; when something throws, all is undone and it is walked again with a savepoint at each record, up to the one
+ * at fault.
+ */
+import { InvariantError, messageOf, RecordError, StreamNodeError } from '../errors.js'
 import type { LogRecord } from '../log/record.js'
-import type { Tables } from '../state/tables.js'
-import type { Key } from '../stream/key.js'
-import type { Stream } from '../stream/stream.js'
+import { ambient, definitionOf, type Ask } from '../operators/operator.js'
+import type { Savepoint, Tables } from '../state/tables.js'
+import type { Framed } from '../stream/batch.js'
+import { settingsOf, type Stream } from '../stream/stream.js'
 import type { Wire } from '../stream/wire.js'
+import { Chain } from './chain.js'
+import { NotOpen, Outlet, type Output, type TurnTarget } from './outlet.js'
 import type { Stage } from './plan.js'
+import { Trace } from './segment.js'
 
-/** A stream that is open for outputs. */
-export interface TurnTarget {
-  readonly index: number
-  readonly stream: Stream<unknown>
-  readonly wire: Wire<unknown>
-}
-
-/** A value that the steps gave, encoded. */
-export interface Output {
-  readonly target: TurnTarget
-  readonly partition: number
-  /** Only where a reader could not derive it; the time likewise. */
-  readonly key?: Key | undefined
-  readonly time?: number | undefined
-  readonly payload: Uint8Array
-}
+export type { Output, TurnTarget } from './outlet.js'
 
 /** What a turn gives back. */
 export interface Outcome {
@@ -39,7 +32,8 @@ export interface Outcome {
 
 export interface Fault {
   readonly record: LogRecord
-  readonly error: unknown
+  /** A `RecordError`; its cause is what was thrown. */
+  readonly error: RecordError
   /** `step 2 (map) of pipeline "p"`. */
   readonly where: string
 }
@@ -53,33 +47,61 @@ export interface TurnParts {
   readonly targets: readonly TurnTarget[]
 }
 
+/** Takes the place of a key where a record has none; nobody reads it. */
+const NO_KEY = ''
+
 /** The chain of one stage in one partition. */
 export class Turn {
-  /** The highest event time per source, -Infinity before the first. Undone with the turn. */
+  /** The highest event time per source, -Infinity before the first and where no step asks for times. Undone with the turn. */
   times: number[]
 
+  readonly #tables: Tables
+  readonly #outOfOrdernessMs: readonly number[]
+  readonly #trace = new Trace()
+  readonly #outlet: Outlet
+  readonly #chain: Chain
+  /** The steps that ask, for errors; the targets ask apart from them, and do without a key. */
+  readonly #asking: Readonly<Record<Ask, string | undefined>>
+
+  /** Throws a `DefinitionError` when a step cannot be set up. */
   constructor(
     readonly stage: Stage,
     readonly parts: TurnParts,
   ) {
-    this.times = parts.sources.map(() => -Infinity)
+    this.#tables = parts.tables
+    this.times = stage.sources.map(() => -Infinity)
+    this.#outOfOrdernessMs = stage.sources.map(source => settingsOf(source).outOfOrdernessMs)
+    this.#asking = { key: firstAsking(stage, 'key'), time: firstAsking(stage, 'time') }
+    this.#outlet = new Outlet(stage, this.#trace, parts.targets)
+    this.#chain = new Chain({
+      stage,
+      tables: parts.tables,
+      trace: this.#trace,
+      watermark: () => this.#watermark(),
+      give: this.#outlet.give(),
+    })
   }
 
   /** Opens one more stream for outputs. */
   addTarget(target: TurnTarget): void {
-    throw new InvariantError(`no room for target ${target.index} yet`)
+    this.#outlet.add(target)
   }
 
   /** Undefined when the records can be walked at once; else when what their codec lacks is there. */
   ready(source: number, records: readonly LogRecord[]): Promise<void> | undefined {
     const wire = this.parts.sources[source] as Wire<unknown>
-    const waits = records.map(record => wire.ready(record)).filter(wait => wait !== undefined)
-    return waits.length === 0 ? undefined : Promise.all(waits).then(() => {})
+    let waits: Promise<void>[] | undefined
+    for (const record of records) {
+      const wait = wire.ready(record)
+      if (wait !== undefined) (waits ??= []).push(wait)
+    }
+    return waits && Promise.all(waits).then(() => {})
   }
 
   /**
-   * Walks `records[from]` and all after it. `taken` is called before each record, and what it changes in the tables is
-   * undone with the record. Throws a `DefinitionError` for a step that no turn can run, after undoing everything.
+   * Walks `records[from]` and all after it, and settles the tables. `taken` is called before each record, and what it
+   * changes in the tables is undone with the record. Throws, after undoing everything, a `DefinitionError` for a step
+   * that no turn can run, and whatever is not the fault of a record.
    */
   walk(
     source: number,
@@ -87,9 +109,207 @@ export class Turn {
     from: number,
     taken: ((record: LogRecord) => void) | undefined,
   ): Outcome {
-    throw new InvariantError(`cannot walk ${records.length - from} of source ${source} yet, ${typeof taken}`)
+    if (this.#trace.misuse !== undefined) throw this.#trace.misuse
+    this.#trace.where = undefined
+    this.#outlet.outputs = []
+    this.#outlet.bytes = 0
+    const start = this.#mark(source)
+    const walk: Walk = { source, wire: this.parts.sources[source] as Wire<unknown>, records, taken }
+    ambient.on = true
+    try {
+      this.#pass(walk, from, records.length)
+      this.#end(start)
+      return this.#outcome(records.length - from)
+    } catch (thrown) {
+      this.#failed(source, start, thrown)
+      if (thrown instanceof NotOpen) return this.#opens(thrown)
+      return this.#walkAgain(walk, from, start)
+    } finally {
+      ambient.on = false
+      this.#tables.settle()
+    }
   }
 
   /** Lets the chain go. */
-  stop(): void {}
+  stop(): void {
+    this.#chain.stop()
+  }
+
+  #outcome(walked: number): Outcome {
+    const { outputs, bytes } = this.#outlet
+    return { walked, outputs, bytes }
+  }
+
+  #opens({ stream }: NotOpen): Outcome {
+    return { ...this.#outcome(0), opens: stream }
+  }
+
+  #walkAgain(walk: Walk, from: number, start: Mark): Outcome {
+    const { source, records } = walk
+    const marks: Mark[] = []
+    let failure: Failure | undefined
+    for (let at = from; at < records.length && failure === undefined; at++) {
+      const mark = this.#mark(source)
+      try {
+        this.#pass(walk, at, at + 1)
+        this.#check(mark)
+        marks.push(mark)
+      } catch (thrown) {
+        failure = this.#failed(source, mark, thrown)
+        if (!(thrown instanceof NotOpen)) continue
+        this.#undo(source, start)
+        return this.#opens(thrown)
+      }
+    }
+    // What fails at the end of the turn is laid on the last record without which it does not.
+    while (marks.length > 0) {
+      try {
+        this.#end(this.#mark(source))
+        break
+      } catch (thrown) {
+        failure = this.#failed(source, marks.pop() as Mark, thrown)
+        if (!(thrown instanceof NotOpen)) continue
+        this.#undo(source, start)
+        return this.#opens(thrown)
+      }
+    }
+    const outcome = this.#outcome(marks.length)
+    if (failure === undefined) return outcome
+    return { ...outcome, fault: this.#fault(source, records[from + marks.length] as LogRecord, failure) }
+  }
+
+  /** Undoes what failed; throws on what is not the fault of a record. */
+  #failed(source: number, to: Mark, thrown: unknown): Failure {
+    const { where, misuse } = this.#trace
+    this.#undo(source, to)
+    if (misuse !== undefined) throw misuse
+    if (thrown instanceof InvariantError) throw thrown
+    // The wire says of a record that it cannot be read; anything else that no step threw is not for us to judge.
+    if (where === undefined && !(thrown instanceof RecordError) && !(thrown instanceof NotOpen)) throw thrown
+    return { thrown, where }
+  }
+
+  #pass(walk: Walk, from: number, to: number): void {
+    const { records, taken, wire } = walk
+    const asksKey = this.#asking.key !== undefined || this.#outlet.asksKey
+    const asksTime = this.#asking.time !== undefined || this.#outlet.asksTime
+    const { push } = this.#chain
+    for (let at = from; at < to; at++) {
+      const record = records[at] as LogRecord
+      if (taken !== undefined) taken(record)
+      const framed = wire.framesIn(record)
+      if (framed !== undefined) {
+        for (const one of framed) {
+          const value = wire.valueIn(record, one)
+          if (asksKey) this.#setKey(walk, record, value, one)
+          if (asksTime) this.#setTime(walk, record, value, one)
+          push(value)
+        }
+        continue
+      }
+      const value = wire.valueIn(record)
+      if (asksKey) this.#setKey(walk, record, value)
+      if (asksTime) this.#setTime(walk, record, value)
+      push(value)
+    }
+  }
+
+  #setKey({ wire }: Walk, record: LogRecord, value: unknown, one?: Framed): void {
+    const key = wire.keyIn(record, value, one)
+    this.#outlet.keyed = key !== undefined
+    if (key === undefined && this.#asking.key !== undefined) throw keyless(this.#asking.key, wire.stream.name, record)
+    ambient.key = key ?? NO_KEY
+  }
+
+  #setTime({ wire, source }: Walk, record: LogRecord, value: unknown, one?: Framed): void {
+    const time = wire.timeIn(record, value, one)
+    ambient.time = time
+    if (time > (this.times[source] as number)) this.times[source] = time
+  }
+
+  /** What operators do at the end, and whether all that was done can stand. */
+  #end(since: Mark): void {
+    // Who gives something here says under which key; without a step that asks for keys, nobody can.
+    this.#outlet.keyed &&= this.#asking.key !== undefined
+    this.#chain.end()
+    this.#check(since)
+    this.#chain.waiting()
+    if (this.#trace.misuse !== undefined) throw this.#trace.misuse
+  }
+
+  #check(since: Mark): void {
+    try {
+      this.#tables.check(since.tables)
+    } catch (thrown) {
+      this.#trace.where ??= `a table of pipeline "${this.stage.pipeline}"`
+      throw thrown
+    }
+  }
+
+  #mark(source: number): Mark {
+    const { outputs, bytes } = this.#outlet
+    return { tables: this.#tables.savepoint(), outputs: outputs.length, bytes, time: this.times[source] as number }
+  }
+
+  #undo(source: number, to: Mark): void {
+    this.#tables.undo(to.tables)
+    this.#outlet.keep(to.outputs, to.bytes)
+    this.times[source] = to.time
+    this.#trace.where = undefined
+  }
+
+  #fault(source: number, record: LogRecord, { thrown, where }: Failure): Fault {
+    const { pipeline, index } = this.stage
+    const stream = (this.stage.sources[source] as Stream<unknown>).name
+    if (where === undefined) return { record, where: `stream "${stream}"`, error: thrown as RecordError }
+    const { position } = record
+    const { partition } = this.parts
+    const at = `stream "${stream}", partition ${partition}, position ${position}`
+    const what = `${where} failed at ${at}: ${messageOf(thrown)}`
+    const mend = thrown instanceof StreamNodeError ? '' : 'mend what threw, or keep such records from it'
+    const facts = { pipeline, stage: index, partition, stream, position }
+    return { record, where, error: new RecordError('STEP_FAILED', what, mend, { cause: thrown, facts }) }
+  }
+
+  #watermark(): number {
+    let lowest = Infinity
+    for (const [source, time] of this.times.entries()) {
+      lowest = Math.min(lowest, time - (this.#outOfOrdernessMs[source] as number))
+    }
+    return lowest
+  }
+}
+
+interface Walk {
+  readonly source: number
+  readonly wire: Wire<unknown>
+  readonly records: readonly LogRecord[]
+  readonly taken: ((record: LogRecord) => void) | undefined
+}
+
+/** What was thrown, and by which step; by none when the record could not be read. */
+interface Failure {
+  readonly thrown: unknown
+  readonly where: string | undefined
+}
+
+/** A point that a turn can be undone to. */
+interface Mark {
+  readonly tables: Savepoint
+  readonly outputs: number
+  readonly bytes: number
+  readonly time: number
+}
+
+function firstAsking(stage: Stage, ask: Ask): string | undefined {
+  const step = stage.steps.findIndex(step => definitionOf(step)?.asks.includes(ask))
+  return step < 0 ? undefined : `step ${step + 1} (${stage.names[step]}) of pipeline "${stage.pipeline}"`
+}
+
+function keyless(asking: string, stream: string, { partition, position }: LogRecord): RecordError {
+  const what = `stream "${stream}", partition ${partition}, position ${position}: ${asking} goes by key, and the record has none`
+  const facts = { stream, partition, position }
+  return new RecordError('INVALID_VALUE', what, `give stream "${stream}" a key, or publish each record with one`, {
+    facts,
+  })
 }

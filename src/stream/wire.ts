@@ -302,7 +302,7 @@ const OURS = Buffer.from('Sn-')
 
 /** True when no header of ours is in the block: most often so, and found without making a text of it. */
 function saysNothing({ head }: LogRecord): boolean {
-  return head.length === 0 || Buffer.prototype.indexOf.call(head, OURS) < 0
+  return head.length === 0 || Buffer.from(head.buffer, head.byteOffset, head.byteLength).indexOf(OURS) < 0
 }
 
 function keyIn(from: LogRecord): Key | undefined {

@@ -1,0 +1,129 @@
+/**
+ * The steps of a stage put together in one partition, from the end to the start: runs of RxJS operators as segments,
+ * operators of ours started once with their tables.
+ */
+import type { DefinitionError } from '../errors.js'
+import { definitionOf, type OperatorDefinition, type Push, type Seat } from '../operators/operator.js'
+import type { Tables } from '../state/tables.js'
+import type { Stage } from './plan.js'
+import { Segment, type Trace } from './segment.js'
+
+/** What a chain is built from. */
+export interface ChainParts {
+  readonly stage: Stage
+  readonly tables: Tables
+  readonly trace: Trace
+  readonly watermark: () => number
+  /** Takes what comes out at the end. */
+  readonly give: Push<unknown>
+}
+
+export class Chain {
+  /** Takes a record's value. */
+  readonly push: Push<unknown>
+  readonly #segments: Segment[] = []
+  readonly #ends: { readonly step: number; readonly where: string; readonly then: () => void }[] = []
+  readonly #trace: Trace
+
+  /** Throws a `DefinitionError` when a step cannot be set up. */
+  constructor({ stage, tables, trace, watermark, give }: ChainParts) {
+    this.#trace = trace
+    const { steps } = stage
+    const seats = seatsOf(stage)
+    let next = give
+    for (let end = steps.length; end > 0;) {
+      const ours = definitionOf(steps[end - 1])
+      if (ours !== undefined) {
+        end -= 1
+        next = this.#started(ours, next, { stage, tables, watermark, step: end, ...(seats[end] as Named) })
+        continue
+      }
+      let start = end
+      while (start > 0 && definitionOf(steps[start - 1]) === undefined) start -= 1
+      const called = steps.slice(start, end).map((_, index) => calledIn(stage, start + index))
+      const segment = new Segment(
+        { operators: steps.slice(start, end), called, of: `pipeline "${stage.pipeline}"` },
+        next,
+        trace,
+      )
+      this.#segments.push(segment)
+      next = segment.push
+      end = start
+    }
+    this.push = next
+    this.#ends.sort((a, b) => a.step - b.step)
+  }
+
+  /** What operators do at the end of a turn; they may give values. */
+  end(): void {
+    for (const { where, then } of this.#ends) {
+      try {
+        then()
+      } catch (thrown) {
+        this.#trace.where ??= where
+        throw thrown
+      }
+    }
+  }
+
+  /** What is wrong when a step still waits for something at the end of a turn. */
+  waiting(): DefinitionError | undefined {
+    return this.#segments.find(segment => segment.waits)?.refuseWaiting()
+  }
+
+  stop(): void {
+    for (const segment of this.#segments) segment.stop()
+  }
+
+  #started(
+    operator: OperatorDefinition<unknown, unknown>,
+    next: Push<unknown>,
+    { stage, tables, watermark, step, name }: Named & Pick<ChainParts, 'stage' | 'tables' | 'watermark'> & Step,
+  ): Push<unknown> {
+    const where = `${calledIn(stage, step)} of pipeline "${stage.pipeline}"`
+    const named = (table: string | undefined) => (table === undefined ? name : `${name}.${table}`)
+    const seat: Seat = {
+      where,
+      table: table => tables.table(named(table)),
+      scopedTable: table => tables.scopedTable(named(table)),
+      atTurnEnd: then => this.#ends.push({ step, where, then }),
+      watermark,
+    }
+    const push = operator.start(seat, next)
+    const trace = this.#trace
+    return value => {
+      try {
+        push(value)
+      } catch (thrown) {
+        trace.where ??= where
+        throw thrown
+      }
+    }
+  }
+}
+
+interface Named {
+  readonly name: string
+}
+interface Step {
+  readonly step: number
+}
+
+function calledIn({ names }: Stage, step: number): string {
+  return `step ${step + 1} (${names[step]})`
+}
+
+/**
+ * Where each operator of ours has its tables: by name and count among those of its name, so that steps of RxJS can come
+ * and go without taking its memory away.
+ */
+function seatsOf({ steps }: Stage): (Named | undefined)[] {
+  const counts = new Map<string, number>()
+  return steps.map(step => {
+    const ours = definitionOf(step)
+    if (ours === undefined) return undefined
+    const count = (counts.get(ours.name) ?? 0) + 1
+    counts.set(ours.name, count)
+    return { name: `${ours.name}-${count}` }
+  })
+}

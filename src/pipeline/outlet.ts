@@ -1,0 +1,141 @@
+/** Where the values go that come out of a chain: encoded for the streams they are written to, gathered until the turn ends. */
+import { DefinitionError } from '../errors.js'
+import { ambient } from '../operators/operator.js'
+import type { Key } from '../stream/key.js'
+import { isStream, settingsOf, type Stream } from '../stream/stream.js'
+import type { Wire } from '../stream/wire.js'
+import type { Choose } from './definition.js'
+import type { Stage } from './plan.js'
+import type { Trace } from './segment.js'
+
+/** A stream that is open for outputs. */
+export interface TurnTarget {
+  readonly index: number
+  readonly stream: Stream<unknown>
+  readonly wire: Wire<unknown>
+}
+
+/** A value that the steps gave, encoded. */
+export interface Output {
+  readonly target: TurnTarget
+  readonly partition: number
+  /** Only where a reader could not derive it; the time likewise. */
+  readonly key?: Key | undefined
+  readonly time?: number | undefined
+  readonly payload: Uint8Array
+}
+
+/** A stream was chosen that is not open yet. Whoever catches it undoes the turn and opens the stream. */
+export class NotOpen extends Error {
+  constructor(readonly stream: Stream<unknown>) {
+    super(`stream "${stream.name}" is not open`)
+  }
+}
+
+export class Outlet {
+  outputs: Output[] = []
+  bytes = 0
+  /** Whether a stream that is open takes the key of the record at hand, having no rule of its own; the time likewise. */
+  asksKey = false
+  asksTime = false
+  /** Whether the record at hand has a key. */
+  keyed = false
+
+  readonly #stage: Stage
+  readonly #trace: Trace
+  readonly #open = new Map<string, Opened>()
+  /** What `frame` is asked with, made once. */
+  readonly #about: { key: Key | undefined; time: number | undefined } = { key: undefined, time: undefined }
+
+  constructor(stage: Stage, trace: Trace, targets: readonly TurnTarget[]) {
+    this.#stage = stage
+    this.#trace = trace
+    for (const target of targets) this.add(target)
+  }
+
+  add(target: TurnTarget): void {
+    const { key, time } = settingsOf(target.stream)
+    const opened: Opened = { target, where: this.#where(target.stream), takesKey: !key, takesTime: !time }
+    this.#open.set(target.stream.name, opened)
+    this.asksKey ||= opened.takesKey
+    this.asksTime ||= opened.takesTime
+  }
+
+  /** What takes the values. It throws `NotOpen`, or what the rules and the codec of a target throw. */
+  give(): (value: unknown) => void {
+    const { choose, targets } = this.#stage
+    if (choose !== undefined) return value => this.#choose(choose, value)
+    const name = (targets[0] as Stream<unknown>).name
+    const only = this.#open.get(name)
+    return value => this.#write(only ?? this.#opened(targets[0] as Stream<unknown>), value)
+  }
+
+  /** Takes back what came after the first `count` outputs. */
+  keep(count: number, bytes: number): void {
+    this.outputs.length = count
+    this.bytes = bytes
+  }
+
+  #choose(choose: Choose<unknown>, value: unknown): void {
+    let chosen: unknown
+    try {
+      chosen = choose(value)
+      if (chosen === undefined) return
+      if (Array.isArray(chosen)) for (const one of chosen) this.#check(one)
+      else this.#check(chosen)
+    } catch (thrown) {
+      this.#trace.where ??= this.#where()
+      throw thrown
+    }
+    // All are opened before anything is written, and each opening is a walk.
+    if (!Array.isArray(chosen)) this.#write(this.#opened(chosen), value)
+    else for (const one of chosen as Stream<unknown>[]) this.#write(this.#opened(one), value)
+  }
+
+  #check(chosen: unknown): asserts chosen is Stream<unknown> {
+    const { pipeline, sources } = this.#stage
+    if (!isStream(chosen)) {
+      const what = `what is given to to() chose ${chosen === null ? 'null' : `a value of type ${typeof chosen}`}`
+      throw new DefinitionError('BAD_PIPELINE', what, 'choose a stream, an array of streams, or undefined for none')
+    }
+    if (settingsOf(chosen).source !== undefined) {
+      const what = `it chose "${chosen.name}", which reads a stream that others write`
+      throw new DefinitionError('READ_ONLY_STREAM', what, 'choose streams of your own')
+    }
+    if (sources.every(({ name }) => name !== chosen.name)) return
+    const what = `it chose "${chosen.name}", a source of pipeline "${pipeline}", which would never end`
+    throw new DefinitionError('BAD_PIPELINE', what, 'choose other streams')
+  }
+
+  #opened(stream: Stream<unknown>): Opened {
+    const opened = this.#open.get(stream.name)
+    if (opened === undefined) throw new NotOpen(stream)
+    return opened
+  }
+
+  #write({ target, where, takesKey, takesTime }: Opened, value: unknown): void {
+    try {
+      if (value === undefined) throw new TypeError('undefined came out of the last step, and no stream can carry it')
+      const about = this.#about
+      about.key = takesKey && this.keyed ? ambient.key : undefined
+      about.time = takesTime ? ambient.time : undefined
+      const { partition, key, time, payload } = target.wire.frame(value, about)
+      this.outputs.push({ target, partition, key, time, payload })
+      this.bytes += payload.length
+    } catch (thrown) {
+      this.#trace.where ??= where
+      throw thrown
+    }
+  }
+
+  #where(stream?: Stream<unknown>): string {
+    return `${stream === undefined ? 'to(...)' : `to "${stream.name}"`} of pipeline "${this.#stage.pipeline}"`
+  }
+}
+
+interface Opened {
+  readonly target: TurnTarget
+  readonly where: string
+  readonly takesKey: boolean
+  readonly takesTime: boolean
+}
