@@ -1,6 +1,7 @@
 /** `describe`: the streams there are, or all that is known about one. */
 import type { StreamDescription } from '../client/describe.js'
 import { StreamNodeError } from '../errors.js'
+import { columns } from './columns.js'
 import { linked } from './link.js'
 import type { Flags } from './flags.js'
 import { counted, say, write } from './terminal.js'
@@ -79,17 +80,4 @@ function ruleText(rule: StreamDescription['key']): string {
 
 function extentText(first: number, last: number): string {
   return first > last ? 'empty' : `${first} to ${last}`
-}
-
-function columns(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map(row => (row[at] ?? '').length)))
-  return rows
-    .map(
-      row =>
-        `${row
-          .map((cell, at) => cell.padEnd(widths[at] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('')
 }

@@ -65,6 +65,7 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   SERVER_TOO_OLD: exits.unreachable,
   NO_SERVER: exits.unreachable,
   DISCONNECTED: exits.unreachable,
+  NOBODY_THERE: exits.unreachable,
   TIMED_OUT: exits.timedOut,
   BAD_NAME: exits.usage,
   BAD_OPTION: exits.badConfig,

@@ -41,3 +41,10 @@ export interface TailFlags extends Flags {
   readonly limit?: string
   readonly follow?: true
 }
+
+export interface RunFlags extends Flags {
+  readonly untilCaughtUp?: true
+  readonly drain?: true
+  readonly name?: string
+  readonly logLevel: string
+}

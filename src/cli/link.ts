@@ -1,6 +1,7 @@
 /** From flags, environment and config file to a client: which log is meant, and how to reach it. */
 import { existsSync } from 'node:fs'
 import type { Client } from '../client/client.js'
+import type { ConnectOptions, OpenLog } from '../client/connect.js'
 import { DefinitionError, messageOf } from '../errors.js'
 import { optionsFromContext, optionsFromEnv, type Environment } from '../log/jetstream/context.js'
 import { parseServers, redact } from '../log/jetstream/servers.js'
@@ -20,15 +21,27 @@ const FOLDER = '.stream-node'
  * folder that is not there is made only when asked for: a slip of the path must not look like an empty log.
  */
 export async function linked(flags: Flags, { make = false } = {}): Promise<Client> {
-  const log = await logOf(flags, process.env)
+  const options = await optionsOf(flags, make)
   const { connect } = await import('../client/connect.js')
-  if (log.server !== undefined) return connect({ ...log.server, onEvent: tell })
+  return connect(options)
+}
+
+/** Opens the ports of that log themselves, for a verb that asks its nodes. */
+export async function opened(flags: Flags): Promise<OpenLog> {
+  const options = await optionsOf(flags, false)
+  const { openLog } = await import('../client/connect.js')
+  return openLog('the command', options)
+}
+
+async function optionsOf(flags: Flags, make: boolean): Promise<ConnectOptions> {
+  const log = await logOf(flags, process.env)
+  if (log.server !== undefined) return { ...log.server, onEvent: tell }
   const { dataDir } = log
   if (!make && !existsSync(dataDir)) {
     const mend = 'name its folder by --data-dir, or a server by --server or NATS_URL; "publish --create" makes a log'
     throw new DefinitionError('BAD_DATA_FOLDER', `there is no log in ${dataDir}`, mend)
   }
-  return connect({ dataDir, onEvent: tell })
+  return { dataDir, onEvent: tell }
 }
 
 type Meant = { readonly server: JetStreamOptions } | { readonly server?: never; readonly dataDir: string }

@@ -4,12 +4,12 @@
 import { readFileSync } from 'node:fs'
 import { Command, Option, type CommanderError } from 'commander'
 import { UsageError } from './failure.js'
-import type { Flags, PublishFlags, TailFlags } from './flags.js'
+import type { Flags, PublishFlags, RunFlags, TailFlags } from './flags.js'
 
 /** The whole command. It throws `UsageError` for what it does not understand; `main.ts` ends the process. */
 export function program(): Command {
   const top = new Command('stream-node')
-    .description('Publish to streams, read them, and see what there is: on NATS JetStream or on a log in a folder.')
+    .description('Run pipelines, publish to streams and read them: on NATS JetStream or on a log in a folder.')
     .usage('<verb> [options]')
     .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help, or that of a verb')
@@ -23,6 +23,21 @@ export function program(): Command {
     new Option('-o, --output <format>', 'what stdout gets').choices(['text', 'json', 'jsonl']).default('text'),
   )
   top.hook('preAction', () => takeConfig(top))
+
+  top
+    .command('run')
+    .summary('run the pipelines of files')
+    .description('Run a node: all pipelines that the files export, until SIGINT or SIGTERM.')
+    .argument('[files...]', 'TypeScript or JavaScript files; none: those of the folder actors/')
+    .option('--until-caught-up', 'end when everything readable is processed and published')
+    .option('--drain', 'likewise; no step has windows or timers yet that it could bring to their end')
+    .option('--name <name>', "what the node is called (default: the machine's name)")
+    .option('--log-level <level>', 'debug, info, warn, error or silent; lines go to stderr', 'info')
+    .addHelpText('after', RUN_NOTES)
+    .action(async (files: string[], _: unknown, command: Command) => {
+      const { run } = await import('./run.js')
+      await run(files, command.optsWithGlobals<RunFlags>())
+    })
 
   top
     .command('publish')
@@ -70,6 +85,16 @@ export function program(): Command {
     .action(async (stream: string | undefined, _: unknown, command: Command) => {
       const { describe } = await import('./describe.js')
       await describe(stream, command.optsWithGlobals<Flags>())
+    })
+
+  top
+    .command('status')
+    .summary('how the nodes that run stand')
+    .description('Ask the nodes that run on the log how each of their partitions stands.')
+    .addHelpText('after', STATUS_NOTES)
+    .action(async (_: unknown, command: Command) => {
+      const { status } = await import('./status.js')
+      await status(command.optsWithGlobals<Flags>())
     })
   return top
 }
@@ -137,9 +162,17 @@ Exit codes:
   78 wrong settings     130, 143 forced by a second signal
 
 Examples:
+  $ stream-node run clicks.ts
   $ stream-node publish clicks '{"user":"ann"}' --create --key-field user
   $ stream-node tail clicks --follow
   $ NATS_URL=nats://127.0.0.1:4222 stream-node describe
+`
+
+const RUN_NOTES = `
+Examples:
+  $ stream-node run clicks.ts
+  $ stream-node run clicks.ts --until-caught-up --data-dir data
+  $ NATS_URL=nats://127.0.0.1:4222 stream-node run
 `
 
 const PUBLISH_NOTES = `
@@ -161,4 +194,10 @@ const DESCRIBE_NOTES = `
 Examples:
   $ stream-node describe
   $ stream-node describe clicks -o json
+`
+
+const STATUS_NOTES = `
+Examples:
+  $ stream-node status
+  $ stream-node status -o jsonl | jq .lag
 `

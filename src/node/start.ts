@@ -1,0 +1,118 @@
+/** A node in this process, on a log that it opens: what `stream-node run` does, for programs. */
+import { hostname } from 'node:os'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { systemClock } from '../clock.js'
+import { openLog, type ConnectToFolder, type ConnectToMemory, type ConnectToServer } from '../client/connect.js'
+import { badOption } from '../options.js'
+import type { Definition } from '../pipeline/definition.js'
+import type { Listening } from '../log/signals.js'
+import { silent, type Tell } from '../telemetry/events.js'
+import { measures } from '../telemetry/otel.js'
+import { checkedDefinitions, definitionsIn } from './definitions.js'
+import { runNode, type NodeAtWork, type NodeEnd } from './node.js'
+import { answerStatus, type NodeStatus } from './status.js'
+
+/** What a node runs: definitions, or those that a module exports, by default or by name. */
+type What =
+  | { readonly definitions: readonly Definition[]; readonly module?: never }
+  /** A path, from the working folder, or a URL; loaded by Node itself. */
+  | { readonly module: string | URL; readonly definitions?: never }
+
+interface Named {
+  /** What the node is called in its status, at the server, and in the error that a second node on one folder gets. */
+  readonly name?: string | undefined
+}
+
+/** What a node runs and on which log, which is said as for `connect`. */
+export type NodeOptions = What &
+  Named &
+  (Omit<ConnectToServer, 'name'> | Omit<ConnectToFolder, 'name'> | Omit<ConnectToMemory, 'name'>)
+
+/** A node at work. */
+export interface RunningNode extends AsyncDisposable {
+  readonly name: string
+  /** What it runs on, for people: `JetStream 2.10.27 at 127.0.0.1:4222`, `embedded log in .stream-node`. */
+  readonly log: string
+  status(): NodeStatus
+  /**
+   * Ends it well: each partition finishes its turn, commits, publishes and lets go; after 25 seconds what is left is cut
+   * off, which loses nothing either. Idempotent.
+   */
+  stop(): Promise<NodeEnd>
+  /**
+   * Resolves with true when everything that was readable at the time of the call, and all that pipelines of this node
+   * made of it, is processed and published; with false when a partition ended before.
+   */
+  caughtUp(): Promise<boolean>
+  /** Resolves when all partitions have ended and the log is closed; one that ends keeps the others from nothing. */
+  readonly ended: Promise<NodeEnd>
+}
+
+/**
+ * Starts a node: opens the log, makes the streams that are not there, and runs every partition of every pipeline. On a
+ * folder there is one node at a time: `DATA_FOLDER_IN_USE` names the one that is. On a server the node takes over from
+ * one that runs the same pipelines, which ends then.
+ *
+ * Rejects with a `DefinitionError` for options, definitions or streams that are not as they must be.
+ */
+export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  const { definitions, module, name = hostname(), onEvent = silent, ...link } = options
+  if (typeof name !== 'string' || name === '') throw badOption('name of startNode', 'a text', name)
+  if ((definitions === undefined) === (module === undefined)) {
+    throw badOption('definitions of startNode', 'given, or module, and not both', definitions)
+  }
+  const given = definitions ?? definitionsIn(await imported(module))
+  const pipelines = checkedDefinitions('startNode', given)
+  let node: NodeAtWork | undefined
+  const measured = measures(systemClock, () => node?.status() ?? [])
+  const tell: Tell = event => {
+    measured.tell(event)
+    onEvent(event)
+  }
+  const { ports, parts } = await openLog('startNode', { ...link, onEvent: tell }, name)
+  const since = Math.floor(parts.clock.now())
+  const log = ports.log.description
+  const status = () => ({ name, pid: process.pid, since, log, partitions: node?.status() ?? [] })
+  let answering: Listening
+  try {
+    node = await runNode(ports, pipelines, parts)
+    answering = await answerStatus(ports.signals, parts.chance.name(), status)
+  } catch (error) {
+    measured.close()
+    await node?.stop()
+    await ports.close()
+    throw error
+  }
+  const atWork = node
+  const partitions = atWork.status().length
+  tell({ type: 'node.started', node: name, log, pipelines: pipelines.map(pipeline => pipeline.name), partitions })
+  const ended = atWork.ended.then(async end => {
+    answering.close()
+    measured.close()
+    await ports.close()
+    tell({ type: 'node.ended', node: name, why: end.why })
+    return end
+  })
+  let stopping = false
+  const stop = () => {
+    if (!stopping) tell({ type: 'node.stopping', node: name })
+    stopping = true
+    void atWork.stop()
+    return ended
+  }
+  return {
+    ...{ name, log, status, stop, ended },
+    caughtUp: () => atWork.caughtUp(),
+    async [Symbol.asyncDispose]() {
+      await stop()
+    },
+  }
+}
+
+/** The module, loaded by Node itself. */
+async function imported(module: string | URL): Promise<object> {
+  const isUrl = module instanceof URL || module.startsWith('file:')
+  const url = isUrl ? String(module) : pathToFileURL(resolve(module)).href
+  return (await import(url)) as object
+}

@@ -1,0 +1,123 @@
+/**
+ * What a node says of itself, and how others on the same log ask for it: over signals, of all nodes there are. The
+ * subjects begin with a word that no stream can have, so that no stream takes them for records.
+ */
+import type { Chance, Clock } from '../clock.js'
+import { messageOf, StreamNodeError, UnavailableError } from '../errors.js'
+import type { Ports } from '../log/ports.js'
+import type { Listening, Signals } from '../log/signals.js'
+import type { PartitionStatus } from './hosted.js'
+
+/** What a node says of itself. */
+export interface NodeStatus {
+  readonly name: string
+  readonly pid: number
+  /** Since when it runs, ms since 1970. */
+  readonly since: number
+  /** What it runs on, as it is called there. */
+  readonly log: string
+  readonly partitions: readonly PartitionStatus[]
+}
+
+/** Serves requests; says which node is there. */
+const PROBE = '$SN.status'
+/** Heard by every node: asks for its status, to be sent to the subject in the payload. */
+const ASK = '$SN.status.ask'
+const ANSWERS = '$SN.status.answers'
+/** So that an answer stays well below the largest message of any server. */
+const PARTITIONS_PER_ANSWER = 500
+
+/** One piece of a node's answer. */
+interface Answer {
+  /** Drawn at random when the node began: two nodes may have one name. */
+  readonly id: string
+  readonly status: NodeStatus
+  /** More pieces follow. */
+  readonly more: boolean
+}
+
+/** Answers all who ask on this log, until closed. */
+export async function answerStatus(signals: Signals, id: string, status: () => NodeStatus): Promise<Listening> {
+  const probed = await signals.serve(PROBE, () => Buffer.from(id))
+  const asked = await signals.subscribe(ASK, payload => {
+    const to = Buffer.from(payload).toString()
+    if (!to.startsWith(`${ANSWERS}.`)) return
+    for (const answer of answersOf(id, status())) signals.publish(to, Buffer.from(JSON.stringify(answer, plain)))
+  })
+  return {
+    close() {
+      probed.close()
+      asked.close()
+    },
+  }
+}
+
+function answersOf(id: string, { partitions, ...node }: NodeStatus): Answer[] {
+  const answers: Answer[] = []
+  for (let from = 0; from === 0 || from < partitions.length; from += PARTITIONS_PER_ANSWER) {
+    const to = from + PARTITIONS_PER_ANSWER
+    answers.push({ id, status: { ...node, partitions: partitions.slice(from, to) }, more: to < partitions.length })
+  }
+  return answers
+}
+
+/** Errors have no form in JSON. */
+function plain(_: string, value: unknown): unknown {
+  if (!(value instanceof Error)) return value
+  return { message: messageOf(value), ...(value instanceof StreamNodeError && { code: value.code }) }
+}
+
+/** After how long a silence nobody else is thought to answer. */
+const QUIET_MS = 250
+
+/**
+ * The status of every node that runs on this log. Rejects with `NOBODY_THERE` when none does, with `TIMED_OUT` when one
+ * that is there does not answer in time.
+ */
+export async function statusOfNodes(
+  { log, signals }: Pick<Ports, 'log' | 'signals'>,
+  { clock, chance, timeoutMs }: { readonly clock: Clock; readonly chance: Chance; readonly timeoutMs: number },
+): Promise<readonly NodeStatus[]> {
+  const answersTo = `${ANSWERS}.${chance.name()}`
+  const gathered = new Map<string, { status: NodeStatus; more: boolean }>()
+  let heard = () => {}
+  const listening = await signals.subscribe(answersTo, payload => {
+    const { id, status, more } = JSON.parse(Buffer.from(payload).toString()) as Answer
+    const before = gathered.get(id)?.status.partitions ?? []
+    gathered.set(id, { status: { ...status, partitions: [...before, ...status.partitions] }, more })
+    heard()
+  })
+  try {
+    const there = await probe(signals, log.description, timeoutMs)
+    const complete = () => gathered.has(there) && ![...gathered.values()].some(({ more }) => more)
+    signals.publish(ASK, Buffer.from(answersTo))
+    await new Promise<void>((resolve, reject) => {
+      const giveUp = clock.after(timeoutMs, () => {
+        const what = `a node is there on ${log.description}, but did not say how it stands within ${timeoutMs} ms`
+        reject(new UnavailableError('TIMED_OUT', what, 'ask again, or raise --timeout; it may be very busy'))
+      })
+      let quiet = () => {}
+      heard = () => {
+        quiet()
+        if (!complete()) return
+        quiet = clock.after(QUIET_MS, () => {
+          giveUp()
+          resolve()
+        })
+      }
+    })
+  } finally {
+    listening.close()
+  }
+  return [...gathered.values()].map(({ status }) => status).sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+async function probe(signals: Signals, log: string, timeoutMs: number): Promise<string> {
+  try {
+    return Buffer.from(await signals.request(PROBE, new Uint8Array(0), { timeoutMs })).toString()
+  } catch (error) {
+    if (!(error instanceof StreamNodeError) || error.code !== 'NOBODY_THERE') throw error
+    const mend = 'start one by "stream-node run", or name the log that it runs on'
+    throw new UnavailableError('NOBODY_THERE', `no node runs on ${log}`, mend, { cause: error })
+  }
+}
