@@ -47,7 +47,7 @@ function settled(where: string, value: unknown, bytes: Bytes, path: string, dept
   if (Object.isFrozen(value)) return value
   if (depth > DEPTH_MAX) throw tooDeep(where)
   if (value instanceof Uint8Array) {
-    if (bytes === 'copy') return Uint8Array.prototype.slice.call(value)
+    if (bytes === 'copy') return new Uint8Array(value)
     throw notStorable(where, value, path)
   }
   if (Array.isArray(value)) return settledArray(where, value, bytes, path, depth)

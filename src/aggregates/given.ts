@@ -8,15 +8,16 @@ export function mustBeFunction(which: string, given: unknown): void {
   if (typeof given !== 'function') throw badOption(which, 'a function', given)
 }
 
-/** A finite number, as it is. The error says `sum "total": the function gave undefined, not a number`. */
+/** A finite number; -0 as 0. The error says `sum "total": the function gave undefined, not a number`. */
 export function numberFrom(where: string, given: number): number {
-  if (Number.isFinite(given)) return given
+  if (Number.isFinite(given)) return given + 0
   throw misfit(where, given, 'a finite number')
 }
 
-/** What can be ordered and compared: a text, or a finite number. */
+/** What can be ordered and compared: a text, or a finite number; -0 as 0, as in a Set. */
 export function scalarFrom<V extends string | number>(where: string, given: V): V {
-  if (typeof given === 'string' || Number.isFinite(given)) return given
+  if (typeof given === 'string') return given
+  if (Number.isFinite(given)) return given === 0 ? (0 as V) : given
   throw misfit(where, given, 'a text or a finite number')
 }
 
