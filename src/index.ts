@@ -6,6 +6,12 @@ export type { Format, Source, Stream, StreamOptions, Target } from './stream/str
 export { key, keyParts } from './stream/key.js'
 export type { Key } from './stream/key.js'
 
+// What becomes of it: pipelines.
+export { pipeline } from './pipeline/pipeline.js'
+export type { Fits, Flow, OutputOf, Pipeline, PipelineOptions, PipelineStart } from './pipeline/pipeline.js'
+export type { Choose, Definition } from './pipeline/definition.js'
+export type { Operator } from './operators/operator.js'
+
 // Steps with memory, and what they can make of many values.
 export { scan } from './operators/scan.js'
 export type { ScanOptions } from './operators/scan.js'
