@@ -61,6 +61,8 @@ export class Commit {
   #outputBytes = 0
   #records = 0
   #turns = 0
+  /** How many entries were begun. */
+  #begun = 0
   #isWriting = false
   #isPurging = false
   /** The last entry does not say all that is confirmed by now. */
@@ -87,6 +89,16 @@ export class Commit {
     return records < limits.backlogRecordsMax && bytes < limits.backlogBytesMax
   }
 
+  /** Which entry, counted from the first of this owner, holds all that was walked by now. */
+  get holdsAll(): number {
+    return this.#turns > 0 ? this.#begun + 1 : this.#begun
+  }
+
+  /** How many entries were acknowledged. */
+  get acknowledged(): number {
+    return this.#isWriting ? this.#begun - 1 : this.#begun
+  }
+
   /** Nothing is on its way and nothing is to be written. */
   get isIdle(): boolean {
     return !this.#isWriting && this.#turns === 0
@@ -101,6 +113,7 @@ export class Commit {
   begin(note = false): void {
     if (this.#isWriting || (this.#turns === 0 && !note)) return
     this.#isWriting = true
+    this.#begun++
     this.#write().then(
       () => this.#purge(),
       (error: unknown) => this.#parts.failed(error),

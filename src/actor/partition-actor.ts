@@ -101,6 +101,15 @@ interface Held {
   readonly commit: Commit
 }
 
+/** Somebody who waits until the sources are read to these ends, then until that is committed, then until it is out. */
+interface Waiter {
+  readonly ends: readonly Position[]
+  step: 'read' | 'commit' | 'publish'
+  /** The entry, or the message of the ledger, that is waited for. */
+  until: number
+  readonly resolve: (caughtUp: boolean) => void
+}
+
 export class PartitionActor {
   readonly #parts: ActorParts
   readonly #limits: ActorLimits
@@ -114,6 +123,8 @@ export class PartitionActor {
   #asked: 'nothing' | 'stop' = 'nothing'
   #isNudged = false
   #waitsFor: string | undefined
+  /** Who waits until all is processed that was there when they asked. */
+  #waiters: Waiter[] = []
   /** `elapsed()` when the last entry was acknowledged. */
   #committedMs = 0
 
@@ -138,6 +149,7 @@ export class PartitionActor {
     this.#ended.abort(stopped())
     this.#release()
     this.#move(end)
+    for (const { resolve } of this.#waiters) resolve(false)
     return end
   }
 
@@ -171,13 +183,20 @@ export class PartitionActor {
     }
   }
 
-  /** Whether everything that its sources hold now, as the leader has it, is processed and published. */
+  /**
+   * True when all that its sources held at the time of the call, as the leader has it, is processed and published; false
+   * when it ended before. What waits for others of its writer is not waited for.
+   */
   async caughtUp(): Promise<boolean> {
-    if (this.#held === undefined || this.#state !== 'running') return isEnd(this.#state)
-    const { inputs, commit, publisher } = this.#held
-    const ends = await Promise.all(inputs.map(input => input.end()))
-    const isRead = inputs.every((input, i) => input.position >= (ends[i] as Position))
-    return isRead && !this.#mailbox.hasData && commit.isIdle && publisher.backlog.records === 0
+    while (this.#held === undefined && !isEnd(this.#state)) await pause(this.#parts.clock, RETRY_MS, this.#ended.signal)
+    if (this.#held === undefined || isEnd(this.#state)) return false
+    const { inputs } = this.#held
+    const ends = await Promise.all(inputs.map(input => this.#sure(() => input.end()))).catch(() => undefined)
+    if (ends === undefined || isEnd(this.#state)) return false
+    return new Promise(resolve => {
+      this.#waiters.push({ ends, step: 'read', until: 0, resolve })
+      this.#mailbox.nudge()
+    })
   }
 
   async #live(): Promise<void> {
@@ -192,6 +211,7 @@ export class PartitionActor {
   /** The road of a record: receive, turn, commit. Returns when it was asked to stop and all is brought out. */
   async #work({ inputs, turn, commit, publisher }: Held): Promise<void> {
     for (;;) {
+      this.#tellWaiters()
       const isDraining = this.#asked === 'stop' || this.#fault !== undefined
       if (isDraining && this.#state === 'running') this.#drain(inputs)
       if (isDraining && commit.isIdle && publisher.backlog.records === 0) {
@@ -262,7 +282,7 @@ export class PartitionActor {
     const targets: TurnTarget[] = []
     for (const target of stage.targets)
       targets.push(await this.#sure(() => this.#target(publisher, tables, state?.targets, target)))
-    await this.#recover(publisher, found)
+    await this.#recover(ledger, publisher, found)
     const inputs = await Promise.all(
       sources.map((open, index) => {
         const known = state?.inputs.find(one => one.stream === open.stream.name)
@@ -325,8 +345,8 @@ export class PartitionActor {
   }
 
   /** Brings out what former owners committed; to streams too that only a choice among targets would name again. */
-  async #recover(publisher: Publisher, found: Recovery): Promise<void> {
-    const { tables, state, tailTime } = found
+  async #recover(ledger: Ledger, publisher: Publisher, found: Recovery): Promise<void> {
+    const { tables, state } = found
     const boxes = found.outbox()
     for (const name of new Set(boxes.flatMap(({ targets }) => targets.map(({ stream }) => stream)))) {
       if (publisher.lane(name) !== undefined) continue
@@ -334,7 +354,7 @@ export class PartitionActor {
       if (log === undefined) throw broken(`stream "${name}" is gone, with outputs of this partition still to come`)
       await this.#sure(() => this.#lane(publisher, tables, state?.targets, log))
     }
-    publisher.recover(boxes, tailTime)
+    if (boxes.length > 0) publisher.recover(boxes, await ledger.claimed())
   }
 
   async #openTarget(stream: Stream<unknown>, turn: Turn): Promise<void> {
@@ -378,6 +398,24 @@ export class PartitionActor {
   #drain(inputs: readonly Input[]): void {
     this.#move({ why: 'draining' })
     for (const input of inputs) void input.stop()
+  }
+
+  #tellWaiters(): void {
+    if (this.#waiters.length === 0) return
+    const { inputs, commit, publisher, ledger } = this.#held as Held
+    this.#waiters = this.#waiters.filter(waiter => {
+      if (waiter.step === 'read' && inputs.every(({ position }, i) => position >= (waiter.ends[i] as Position))) {
+        waiter.step = 'commit'
+        waiter.until = commit.holdsAll
+      }
+      if (waiter.step === 'commit' && commit.acknowledged >= waiter.until) {
+        waiter.step = 'publish'
+        waiter.until = ledger.tail.number
+      }
+      if (waiter.step !== 'publish' || publisher.oldest <= waiter.until) return true
+      waiter.resolve(true)
+      return false
+    })
   }
 
   /** Outputs were acknowledged: a turn may have waited for that. */

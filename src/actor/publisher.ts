@@ -7,7 +7,7 @@ import { IntegrityError, UnavailableError, type StreamNodeError } from '../error
 import type { LogStream } from '../log/log.js'
 import type { Position } from '../log/record.js'
 import type { TargetState } from '../state/entry.js'
-import type { Ledger } from '../state/ledger.js'
+import type { ClaimTime, Ledger } from '../state/ledger.js'
 import { broken, type Outbox } from '../state/recovery.js'
 import type { Table } from '../state/table.js'
 import type { Key } from '../stream/key.js'
@@ -115,13 +115,13 @@ export class Publisher {
   }
 
   /**
-   * Takes over what an owner before us committed. `now`: by the log's clock. What was committed just now may be sent at
-   * once, for the log still knows its ids; all else is looked for first. Returns how many outputs there are.
+   * Takes over what an owner before us committed. What was committed shortly before our claim may be sent at once, for
+   * the log still knows its ids; all else is looked for first. Returns how many outputs there are.
    */
-  recover(boxes: readonly Outbox[], now: number): number {
+  recover(boxes: readonly Outbox[], claimed: ClaimTime): number {
     const before = this.#records
     for (const { number, hash, time, targets, outputs } of boxes) {
-      const sentMs = this.#parts.clock.elapsed() - Math.max(0, now - time)
+      const sentMs = claimed.elapsedMs - Math.max(0, claimed.time - time)
       const lanes = targets.map(target => this.#lanes.get(target.stream) as Lane)
       const next = targets.map(({ partitions }) => new Map(partitions.map(one => [one.partition, one.first])))
       const pending: Pending = { number, left: 0 }
