@@ -31,7 +31,7 @@ export function aggregate<T, A extends Aggregates<T> & Reserved>(
   knownOptions('aggregate', options, ['emit'])
   const { emit = 'update' } = options
   if (!['update', 'turn'].includes(emit)) throw badOption('emit of aggregate', "'update' or 'turn'", emit)
-  const folds = foldsOf<T>('aggregate', aggregates)
+  const folds = foldsOf<T>('aggregate()', aggregates)
   if (emit === 'update') {
     const start = (seat: Seat, push: Push<AggregateResult<A>>) => byRecord<T, AggregateResult<A>>(folds, seat, push)
     return operator({ name: 'aggregate', asks: ['key'], start })
