@@ -3,7 +3,9 @@
  * header `Sn-Out` beside it. Read from the bytes of the header block, since every record of every pipeline passes here.
  */
 import { IntegrityError } from '../errors.js'
+import { HeaderSearch } from '../log/header-search.js'
 import { ID_HEADER, type LogRecord } from '../log/record.js'
+import { KnownTexts } from './known-texts.js'
 
 export const OUT_HEADER = 'Sn-Out'
 
@@ -44,14 +46,15 @@ export function outHeader(confirmed: number, entry: string): string {
  * `stream` is the name to say then.
  */
 export function outOf(record: LogRecord, stream?: string): Out | undefined {
-  if (record.head.length === 0) return undefined
-  const head = Buffer.from(record.head.buffer, record.head.byteOffset, record.head.byteLength)
-  const line = head.indexOf(OUT_LINE)
-  return line < 0 ? undefined : read(head, line + OUT_LINE.length, record, stream)
+  const { head } = record
+  const from = head.length === 0 ? -1 : OUT.in(head)
+  return from < 0 ? undefined : read(head, from, record, stream)
 }
 
-const OUT_LINE = Buffer.from(`\r\n${OUT_HEADER}:`)
-const ID_LINE = Buffer.from(`\r\n${ID_HEADER}:`)
+const OUT = new HeaderSearch(OUT_HEADER)
+const ID = new HeaderSearch(ID_HEADER)
+const writers = new KnownTexts()
+const entries = new KnownTexts()
 const SPACE = 0x20
 const SLASH = 0x2f
 const ZERO = 0x30
@@ -59,12 +62,12 @@ const TARGET = 0x3e
 const RETURN = 0x0d
 const DIGITS_MAX = 15
 
-function read(head: Buffer, from: number, record: LogRecord, stream: string | undefined): Out | undefined {
+function read(head: Uint8Array, from: number, record: LogRecord, stream: string | undefined): Out | undefined {
   let at = afterSpaces(head, from)
   const versionEnd = afterDigits(head, at)
   if (versionEnd === at || head[versionEnd] !== SPACE) return undefined
   if (versionEnd !== at + 1 || head[at] !== ZERO + 1)
-    throw laterVersion(head.toString('latin1', at, versionEnd), record, stream)
+    throw laterVersion(entries.of(head, at, versionEnd), record, stream)
   at = versionEnd + 1
   const confirmedEnd = afterDigits(head, at)
   const confirmed = number(head, at, confirmedEnd)
@@ -72,11 +75,11 @@ function read(head: Buffer, from: number, record: LogRecord, stream: string | un
   at = confirmedEnd + 1
   const entryEnd = afterHex(head, at)
   if (entryEnd !== at + 8 || head[afterSpaces(head, entryEnd)] !== RETURN) return undefined
-  const id = head.indexOf(ID_LINE)
-  return id < 0 ? undefined : named(head, id + ID_LINE.length, confirmed, head.toString('latin1', at, entryEnd))
+  const id = ID.in(head)
+  return id < 0 ? undefined : named(head, id, confirmed, entries.of(head, at, entryEnd))
 }
 
-function named(head: Buffer, from: number, confirmed: number, entry: string): Out | undefined {
+function named(head: Uint8Array, from: number, confirmed: number, entry: string): Out | undefined {
   const start = afterSpaces(head, from)
   let end = head.indexOf(RETURN, start)
   while (head[end - 1] === SPACE) end--
@@ -86,11 +89,11 @@ function named(head: Buffer, from: number, confirmed: number, entry: string): Ou
   if (n === undefined || n === 0 || head[slash] !== SLASH) return undefined
   const target = beforeDigits(head, slash)
   if (target === slash || head[target - 1] !== TARGET || target - 1 <= start) return undefined
-  return { writer: head.toString('latin1', start, slash), n, confirmed, entry }
+  return { writer: writers.of(head, start, slash), n, confirmed, entry }
 }
 
 /** One text for one number: no leading zeros, nothing beyond what a double holds. */
-function number(head: Buffer, from: number, to: number): number | undefined {
+function number(head: Uint8Array, from: number, to: number): number | undefined {
   if (from === to || to - from > DIGITS_MAX || (head[from] === ZERO && to - from > 1)) return undefined
   let value = 0
   for (let at = from; at < to; at++) value = value * 10 + (head[at] as number) - ZERO
@@ -101,25 +104,25 @@ function isDigit(byte: number | undefined): boolean {
   return byte !== undefined && byte >= ZERO && byte <= ZERO + 9
 }
 
-function afterSpaces(head: Buffer, from: number): number {
+function afterSpaces(head: Uint8Array, from: number): number {
   let at = from
   while (head[at] === SPACE) at++
   return at
 }
 
-function afterDigits(head: Buffer, from: number): number {
+function afterDigits(head: Uint8Array, from: number): number {
   let at = from
   while (isDigit(head[at])) at++
   return at
 }
 
-function beforeDigits(head: Buffer, from: number): number {
+function beforeDigits(head: Uint8Array, from: number): number {
   let at = from
   while (isDigit(head[at - 1])) at--
   return at
 }
 
-function afterHex(head: Buffer, from: number): number {
+function afterHex(head: Uint8Array, from: number): number {
   let at = from
   for (let byte = head[at]; isDigit(byte) || (byte !== undefined && byte >= 0x61 && byte <= 0x66); byte = head[at]) at++
   return at
