@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { IntegrityError } from '../errors.js'
-import type { BatchReader, ReadOptions } from '../log/log.js'
+import type { Batch, BatchReader, ReadOptions } from '../log/log.js'
 import { START, type LogRecord, type Position } from '../log/record.js'
 import type { InputState } from '../state/entry.js'
 import { broken } from '../state/recovery.js'
@@ -38,6 +38,8 @@ export class Input {
   #read: Position
   /** The first record that is given and could not be processed. */
   #unprocessed: Position | undefined
+  /** Up to here, all records that are no outputs of ours are processed. */
+  #foreignAfter: Position
   #last: LogRecord | undefined
   #mark: InputState['mark']
   #reader: BatchReader | undefined
@@ -50,6 +52,7 @@ export class Input {
     this.#read = known?.position ?? START
     this.#mark = known?.mark
     const foreignAfter = known?.foreignAfter ?? START
+    this.#foreignAfter = foreignAfter
     this.inbox = new Inbox(cursors, { fromStart, foreignAfter, tell, stream: this.stream })
   }
 
@@ -76,7 +79,7 @@ export class Input {
       this.#mark = { position: this.#last.position, hash: fingerprint(this.#last) }
       this.#last = undefined
     }
-    const foreignAfter = this.#unprocessed === undefined ? this.#read : this.#unprocessed - 1
+    const foreignAfter = Math.max(this.#foreignAfter, this.inbox.foreignAfter)
     const { incarnation } = this.#parts.open.log
     return {
       stream: this.stream,
@@ -89,10 +92,24 @@ export class Input {
     }
   }
 
-  /** All of a batch was walked, or all before the record `unprocessed`. */
-  walked(to: Position, last: LogRecord | undefined, unprocessed: Position | undefined): void {
-    this.#read = to
+  /** Puts what was read next in order: what may be processed now. */
+  take({ records }: Batch): readonly LogRecord[] {
+    const given = this.inbox.take(records)
+    this.passed = this.inbox.hasOutputs ? record => this.inbox.passed(record) : undefined
+    return given
+  }
+
+  /** To be called before each record is walked, where somebody must know. */
+  passed: ((record: LogRecord) => void) | undefined
+
+  /** Of what `take` gave of a batch, all were walked, or all before the one at `unprocessed`. */
+  walked(batch: Batch, last: LogRecord | undefined, unprocessed: Position | undefined): void {
+    this.behind = batch.behind
+    this.#read = batch.position
     this.#unprocessed = unprocessed
+    if (unprocessed === undefined) this.#foreignAfter = batch.position
+    // Where outputs are among them, what was given need not stand in order of position, and the inbox knows.
+    else if (!this.inbox.hasOutputs) this.#foreignAfter = unprocessed - 1
     if (last !== undefined) this.#last = last
   }
 

@@ -227,21 +227,19 @@ export class PartitionActor {
 
   /** Walks one batch: what of it may be processed now, in order. */
   async #turn({ source, batch }: Delivery, input: Input, turn: Turn): Promise<Outcome> {
-    const records = input.inbox.take(batch.records)
+    const records = input.take(batch)
     const ready = turn.ready(source, records)
     if (ready !== undefined) await ready
-    let outcome = turn.walk(source, records, 0, record => input.inbox.passed(record))
+    let outcome = turn.walk(source, records, 0, input.passed)
     while (outcome.opens !== undefined) {
       await this.#openTarget(outcome.opens, turn)
-      outcome = turn.walk(source, records, 0, record => input.inbox.passed(record))
+      outcome = turn.walk(source, records, 0, input.passed)
     }
-    input.behind = batch.behind
-    if (outcome.fault === undefined) {
-      input.walked(batch.position, records.at(-1), undefined)
-    } else {
-      this.#fault = outcome.fault
-      input.walked(batch.position, records[outcome.walked - 1], outcome.fault.record.position)
-      this.#tell({ type: 'partition.fault', error: outcome.fault.error })
+    const { fault, walked } = outcome
+    input.walked(batch, records[walked - 1], fault?.record.position)
+    if (fault !== undefined) {
+      this.#fault = fault
+      this.#tell({ type: 'partition.fault', error: fault.error })
     }
     return outcome
   }

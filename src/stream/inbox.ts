@@ -116,6 +116,11 @@ export class Inbox {
     return low
   }
 
+  /** Whether an output of a pipeline was ever given to it. Until then `passed` has nothing to say. */
+  get hasOutputs(): boolean {
+    return this.#lines.size > 0
+  }
+
   /** The highest position of a processed record without an id of ours. */
   get foreignAfter(): Position {
     const cursor = this.#cursors.get(FOREIGN)
