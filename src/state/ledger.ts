@@ -79,6 +79,12 @@ async function judge(ledger: Ledger, found: Recovery, witness: Witness): Promise
   throw broken(`the ledger of ${ledger.where} ${missing}`)
 }
 
+/** A moment by the clock of the log and by ours. */
+export interface ClaimTime {
+  readonly time: number
+  readonly elapsedMs: number
+}
+
 interface Standing {
   readonly where: string
   readonly owner: string
@@ -103,6 +109,7 @@ export class Ledger {
   /** `elapsed()` before the last write of ours was sent that was accepted, or a look that found us the owner. */
   #provenMs = -Infinity
   #isClaimed = false
+  #claimSentMs = -Infinity
 
   constructor(parts: LedgerParts, { where, owner, fence, found }: Standing) {
     this.where = where
@@ -154,6 +161,18 @@ export class Ledger {
   async claim(): Promise<void> {
     await this.#append('claim', new Uint8Array(0), this.#floor)
     this.#isClaimed = true
+    this.#claimSentMs = this.#provenMs
+  }
+
+  /**
+   * One moment by two clocks: when the log took our claim, by its own, and `elapsed()` no later than that. To be asked
+   * before anything else is written. Rejects as `look` does.
+   */
+  async claimed(): Promise<ClaimTime> {
+    const { number, hash } = this.tail
+    const last = await this.#last()
+    if (last?.hash !== hash) throw await this.#verdict(number)
+    return { time: last.time, elapsedMs: this.#claimSentMs }
   }
 
   /**
@@ -287,12 +306,12 @@ export class Ledger {
   }
 
   /** The last message, as the leader has it; waits while the log is away. */
-  async #last(): Promise<(Sealed & { readonly position: Position }) | undefined> {
+  async #last(): Promise<(Sealed & { readonly position: Position; readonly time: number }) | undefined> {
     const { stream, partition } = this.#parts
     for (;;) {
       try {
         const record = await stream.last(partition)
-        return record && { ...this.#unsealed(record), position: record.position }
+        return record && { ...this.#unsealed(record), position: record.position, time: record.time }
       } catch (error) {
         if (!(error instanceof UnavailableError) || error.code === 'CLOSED') throw error
         this.#parts.waits(error)

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Cancel, Clock } from '../clock.js'
-import { DefinitionError, IntegrityError, UnavailableError } from '../errors.js'
+import { DefinitionError, FencedError, IntegrityError, UnavailableError } from '../errors.js'
 import type { Append, Batch, BatchReader, Ending, LogStream, ReadOptions } from '../log/log.js'
 import { LogRecord, encodeHeaders } from '../log/record.js'
-import { Sender } from './sender.js'
+import { Sender, type SenderRules } from './sender.js'
 
 /** A clock that tests move; timers fire when the time has come. */
 class HandClock implements Clock {
@@ -113,10 +113,10 @@ class FakeStream {
   }
 }
 
-function setUp(end = 0) {
+function setUp(end = 0, rules: SenderRules = {}) {
   const clock = new HandClock()
   const log = new FakeStream(clock)
-  const sender = new Sender(log as unknown as LogStream, end, clock)
+  const sender = new Sender(log as unknown as LogStream, end, clock, rules)
   const ended: string[] = []
   const send = (id: string, signal?: AbortSignal) =>
     sender.send(
@@ -283,6 +283,32 @@ test('says that it failed when the earlier send was not stored', async () => {
   await clock.run(1000)
   expect(ended).toEqual(['a LOG_FULL'])
   expect(log.looks).toBe(1)
+})
+
+test('waits out a full log where that is its rule, also for a record that may be stored', async () => {
+  const told: string[] = []
+  const { clock, log, send, ended } = setUp(0, { full: error => void told.push(error.message) })
+  log.fates.push('lose', 'full', 'full')
+  send('a')
+  await clock.run(2000)
+  expect(ended).toEqual(['a at 1'])
+  expect(told.length).toBe(2)
+})
+
+test('asks its guard once at a time, and fails with it', async () => {
+  let asked = 0
+  let refuse: (error: Error) => void = () => {}
+  const guard = () => {
+    asked++
+    return new Promise<void>((_, reject) => (refuse = reject))
+  }
+  const { send, ended } = setUp(0, { guard })
+  for (const id of ['a', 'b', 'c']) send(id)
+  expect(asked).toBe(1)
+  refuse(new FencedError('another owner'))
+  await settle()
+  expect(asked).toBe(1)
+  expect(ended).toEqual(['a FENCED', 'b FENCED', 'c FENCED'])
 })
 
 test('looks from the first record there is when retention has passed the place', async () => {

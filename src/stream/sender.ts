@@ -155,6 +155,7 @@ export class Sender {
       const sending = this.#line[this.#next] as Sending
       // It may have grown old while it waited for room.
       if (this.#mustBeLookedFor(sending)) return this.#interrupt()
+      if (this.#isGuarded) return
       const guard = this.#rules.guard?.()
       if (guard !== undefined) return this.#whenGuarded(guard)
       this.#next++
@@ -174,7 +175,6 @@ export class Sender {
   }
 
   #whenGuarded(guard: Promise<void>): void {
-    if (this.#isGuarded) return
     this.#isGuarded = true
     const done = () => (this.#isGuarded = false)
     guard.then(
@@ -182,9 +182,10 @@ export class Sender {
         done()
         this.#pump()
       },
-      (error: StreamNodeError) => {
+      (error: unknown) => {
         done()
-        this.#failAll(error)
+        this.#next = this.#line.length
+        this.#failAll(error as StreamNodeError)
       },
     )
   }
@@ -223,11 +224,11 @@ export class Sender {
     } else if (ending.why === 'unavailable') {
       if (ending.error.code === 'CLOSED') this.close()
       this.#interrupted = true
-    } else if (sending.doubtful) {
-      sending.refusal = ending.error
-      this.#interrupted = true
     } else if (ending.why === 'full' && this.#rules.full !== undefined) {
       this.#rules.full(ending.error)
+      this.#interrupted = true
+    } else if (sending.doubtful) {
+      sending.refusal = ending.error
       this.#interrupted = true
     } else {
       this.#fail(sending, ending.error)
