@@ -45,6 +45,13 @@ export { reduce } from './aggregates/reduce.js'
 export { custom } from './aggregates/custom.js'
 export type { CustomAggregate } from './aggregates/custom.js'
 
+// What runs it.
+export { startNode } from './node/start.js'
+export type { NodeOptions, RunningNode } from './node/start.js'
+export type { NodeEnd, PartitionFault } from './node/node.js'
+export type { NodeStatus } from './node/status.js'
+export type { PartitionStatus } from './actor/partition-actor.js'
+
 // In and out, from any program.
 export { connect } from './client/connect.js'
 export type { ConnectOptions, ConnectToFolder, ConnectToMemory, ConnectToServer } from './client/connect.js'

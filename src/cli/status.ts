@@ -1,5 +1,5 @@
 /** `status`: how the nodes that run on a log stand, asked of themselves. */
-import type { PartitionStatus } from '../node/hosted.js'
+import type { PartitionStatus } from '../actor/partition-actor.js'
 import { statusOfNodes, type NodeStatus } from '../node/status.js'
 import { duration } from '../options.js'
 import { columns } from './columns.js'
@@ -59,14 +59,6 @@ function cellsOf(at: PartitionStatus): string[] {
     places.map(([stream, position]) => (named ? `${stream} ${position}` : String(position))).join(', '),
     lag === undefined ? '-' : String(lag),
     ...[outbox, rows].map(String),
-    errorText(error),
+    (error ?? '').replace(/\s+/g, ' '),
   ]
-}
-
-/** An error as it comes from another process. */
-function errorText(error: unknown): string {
-  if (error === undefined) return ''
-  const { message, code } = error as { readonly message?: string; readonly code?: string }
-  const text = (message ?? JSON.stringify(error)).replace(/\s+/g, ' ')
-  return code === undefined ? text : `${text} [${code}]`
 }

@@ -2,14 +2,16 @@
  * A node at work on an open log: one actor for each partition of each stage of its pipelines. It knows no process, no
  * file and no signal; `start.ts` and the command do.
  */
-import type { Chance, Clock } from '../clock.js'
+import { PartitionActor, type ActorEnd, type PartitionStatus } from '../actor/partition-actor.js'
+import { pause, type Chance, type Clock } from '../clock.js'
 import type { Ports } from '../log/ports.js'
-import type { Pipeline } from '../pipeline/pipeline.js'
+import type { Definition } from '../pipeline/definition.js'
 import { plan, type Stage } from '../pipeline/plan.js'
 import { Streams } from '../stream/open.js'
 import type { Tell } from '../telemetry/events.js'
+import { checkedDefinitions } from './definitions.js'
 import { depthOf } from './depth.js'
-import type { ActorEnd, Hosted, HostedParts, PartitionStatus } from './hosted.js'
+import type { Host, Hosted } from './hosted.js'
 import { shutDown } from './shutdown.js'
 
 export interface NodeParts {
@@ -18,8 +20,8 @@ export interface NodeParts {
   readonly tell: Tell
   /** How many copies of the streams that it makes, where they do not say. */
   readonly replicas: number
-  /** Makes the owner of a partition. */
-  readonly host: (parts: HostedParts) => Hosted
+  /** Makes the owner of a partition. Absent: a `PartitionActor`. */
+  readonly host?: Host
 }
 
 /** Why a node ended, by what weighs most: a halt, then a failure; then that it was stopped, or lost all it had. */
@@ -53,23 +55,19 @@ export interface NodeAtWork {
 }
 
 /**
- * Opens the streams of all pipelines, then starts all their actors. Rejects, with nothing started, when a stream cannot
- * be opened as it is defined.
+ * Opens the streams of all pipelines, then starts all their actors. Rejects, with nothing started, when definitions are
+ * no pipelines of different names, or a stream cannot be opened as it is defined.
  */
-export async function runNode(
-  ports: Ports,
-  definitions: readonly Pipeline<unknown>[],
-  parts: NodeParts,
-): Promise<NodeAtWork> {
-  const { clock, chance, tell, host } = parts
-  const stages = definitions.flatMap(plan)
+export async function runNode(ports: Ports, definitions: readonly Definition[], parts: NodeParts): Promise<NodeAtWork> {
+  const { clock, chance, tell, replicas, host = actorOf } = parts
+  const stages = checkedDefinitions('runNode', definitions).flatMap(definition => plan(definition))
   const streams = new Streams(ports, parts)
   for (const source of new Set(stages.flatMap(stage => stage.sources))) await streams.open(source, 'read')
   for (const target of new Set(stages.flatMap(stage => stage.targets))) await streams.open(target, 'write')
   const seats = stages.flatMap(stage =>
     Array.from({ length: stage.partitions }, (_, partition) => ({
       ...{ pipeline: stage.pipeline, stage: stage.index, partition },
-      actor: host({ stage, partition, streams, ports, clock, chance, tell }),
+      actor: host({ stage, partition, streams, ports, clock, chance, tell, replicas }),
     })),
   )
   const ends: SeatEnd[] = []
@@ -86,12 +84,14 @@ export async function runNode(
       return ended
     },
     async caughtUp() {
-      await catchUp(actors, depthOf(stages))
+      await catchUp(actors, depthOf(stages), clock)
       return ends.length === 0
     },
     ended,
   }
 }
+
+const actorOf: Host = parts => new PartitionActor(parts)
 
 interface SeatEnd extends Omit<PartitionFault, 'why' | 'error'> {
   readonly end: ActorEnd
@@ -109,11 +109,25 @@ function endOf(ends: readonly SeatEnd[], inTime: boolean | undefined): NodeEnd {
  * What one pipeline publishes another may read, so one round is not enough: as many as the longest chain is long, fewer
  * when a round moved nothing.
  */
-async function catchUp(actors: readonly Hosted[], depth: number): Promise<void> {
+async function catchUp(actors: readonly Hosted[], depth: number, clock: Clock): Promise<void> {
   for (let round = 0; round < depth; round++) {
     const before = standOf(actors)
-    await Promise.all(actors.map(actor => actor.caughtUp()))
+    await Promise.all(actors.map(actor => untilCaughtUp(actor, clock)))
     if (round > 0 && standOf(actors) === before) return
+  }
+}
+
+const LOOK_MIN_MS = 5
+const LOOK_MAX_MS = 100
+
+/** Asks again and again; the log is not asked as long as the actor itself knows of something to do. */
+async function untilCaughtUp(actor: Hosted, clock: Clock): Promise<void> {
+  for (let waitMs = LOOK_MIN_MS; ; waitMs = Math.min(waitMs * 2, LOOK_MAX_MS)) {
+    const { state, lag = 0, outbox } = actor.status()
+    const mayBe = state !== 'running' || (lag === 0 && outbox === 0)
+    // While the log is away nobody can say.
+    if (mayBe && (await actor.caughtUp().catch(() => false))) return
+    await pause(clock, waitMs)
   }
 }
 

@@ -2,11 +2,11 @@
  * What a node says of itself, and how others on the same log ask for it: over signals, of all nodes there are. The
  * subjects begin with a word that no stream can have, so that no stream takes them for records.
  */
+import type { PartitionStatus } from '../actor/partition-actor.js'
 import type { Chance, Clock } from '../clock.js'
-import { messageOf, StreamNodeError, UnavailableError } from '../errors.js'
+import { StreamNodeError, UnavailableError } from '../errors.js'
 import type { Ports } from '../log/ports.js'
 import type { Listening, Signals } from '../log/signals.js'
-import type { PartitionStatus } from './hosted.js'
 
 /** What a node says of itself. */
 export interface NodeStatus {
@@ -42,7 +42,7 @@ export async function answerStatus(signals: Signals, id: string, status: () => N
   const asked = await signals.subscribe(ASK, payload => {
     const to = Buffer.from(payload).toString()
     if (!to.startsWith(`${ANSWERS}.`)) return
-    for (const answer of answersOf(id, status())) signals.publish(to, Buffer.from(JSON.stringify(answer, plain)))
+    for (const answer of answersOf(id, status())) signals.publish(to, Buffer.from(JSON.stringify(answer)))
   })
   return {
     close() {
@@ -59,12 +59,6 @@ function answersOf(id: string, { partitions, ...node }: NodeStatus): Answer[] {
     answers.push({ id, status: { ...node, partitions: partitions.slice(from, to) }, more: to < partitions.length })
   }
   return answers
-}
-
-/** Errors have no form in JSON. */
-function plain(_: string, value: unknown): unknown {
-  if (!(value instanceof Error)) return value
-  return { message: messageOf(value), ...(value instanceof StreamNodeError && { code: value.code }) }
 }
 
 /** After how long a silence nobody else is thought to answer. */

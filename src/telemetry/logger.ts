@@ -117,7 +117,8 @@ function lineOfPartition(event: Extract<Event, { readonly partition: number; rea
     case 'partition.state':
       return { level: 'debug', text: `${event.from} -> ${event.to}`, facts: { ...of, fence: event.fence } }
     case 'partition.committed': {
-      const { number, records, outputs, bytes, ms } = event
+      const { number, records, outputs, bytes } = event
+      const ms = Math.round(event.ms * 10) / 10
       return { level: 'debug', text: 'committed', facts: { ...of, number, records, outputs, bytes, ms } }
     }
     case 'partition.published': {

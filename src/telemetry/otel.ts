@@ -27,7 +27,7 @@ export interface Gauged {
   readonly pipeline: string
   readonly stage: number
   readonly partition: number
-  readonly lag?: number
+  readonly lag?: number | undefined
   readonly outbox: number
 }
 
