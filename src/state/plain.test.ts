@@ -98,6 +98,7 @@ describe('what can be stored', () => {
   test('takes few bytes', () => {
     expect(bytesOf(7)).toHaveLength(2)
     expect(bytesOf('click')).toHaveLength(7)
+    expect(bytesOf([3, 7.25])).toHaveLength(2 + 2 + 9)
     expect(bytesOf({ count: 3, sum: 7.25 })).toHaveLength(2 + '{"count":3,"sum":7.25}'.length)
   })
 

@@ -1,6 +1,7 @@
 /**
  * The values that state may hold, to bytes and back, exactly: null, undefined, booleans, every number, texts, bytes,
- * arrays and plain objects of these. JSON text where JSON gives back the very same, tagged parts where it does not.
+ * arrays and plain objects of these. JSON text where JSON gives back the very same, tagged parts where it does not, and for
+ * short arrays.
  * What is stored of an array is its items, of an object its own enumerable properties under text keys.
  */
 import { FORBIDDEN_KEY, inWords, placeOf, type Path } from '../codec/guards.js'
@@ -48,6 +49,10 @@ const HOLE = 14
 /** Writes a value; false when it cannot be stored, and then what was written is of no use. */
 export function writePlain(out: OctetWriter, value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return writeSimple(out, value)
+  if (isShortAndFlat(value)) {
+    writeParts(out, value)
+    return true
+  }
   if (isJson(value, DEPTH_MAX)) {
     out.byte(JSON_TEXT)
     out.text(JSON.stringify(value))
@@ -139,6 +144,16 @@ function writeNumber(out: OctetWriter, value: number): void {
     out.byte(WHOLE)
     out.varint(value)
   }
+}
+
+/** A few texts and numbers, as aggregates keep them: read back several times faster than from JSON. */
+function isShortAndFlat(value: object): boolean {
+  if (!Array.isArray(value) || value.length > 16 || Object.getPrototypeOf(value) !== Array.prototype) return false
+  for (let i = 0; i < value.length; i++) {
+    const part: unknown = value[i]
+    if (part !== null && (typeof part === 'object' || sizeOf(part) < 0)) return false
+  }
+  return true
 }
 
 /** True when JSON certainly gives back the very same. */
