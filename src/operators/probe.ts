@@ -47,9 +47,10 @@ class Imitation {
   }
 
   /** Each operator is put on by this, with the function that subscribes. */
-  lift(subscribe: unknown): this {
+  lift(subscribe: Subscribe): this {
     // One that is made of others puts them on itself, and stands outermost.
-    this.#note(outermost(stack()) ?? (typeof subscribe === 'function' ? nameOf(subscribe as Subscribe) : undefined))
+    const name = outermost(stack()) ?? nameOf(subscribe)
+    this.#note(name === 'share' && replays(subscribe) ? 'shareReplay' : name)
     return this
   }
 
@@ -64,9 +65,7 @@ class Imitation {
   }
 
   /** How RxJS knows an Observable that is not of its own making. */
-  ['@@observable'](): this {
-    return this
-  }
+  readonly '@@observable' = (): this => this
 
   #note(name: string | undefined): void {
     if (name === undefined) this.#unreadable = true
@@ -87,8 +86,8 @@ function nameOf(subscribe: Subscribe): string | undefined {
     throw new Touched()
   })
   applied(subscribe, trap, trap)
-  if (name === 'scanInternals') return endsLater(subscribe) ? 'reduce' : 'scan'
-  return name === 'share' && replays(subscribe) ? 'shareReplay' : name
+  if (name !== 'scanInternals') return name
+  return endsLater(subscribe) ? 'reduce' : 'scan'
 }
 
 /** What tells `reduce` from `scan`: it has something to say when the flow ends. */
@@ -104,16 +103,22 @@ function endsLater(subscribe: Subscribe): boolean {
   return ends
 }
 
-/** What tells `shareReplay` from `share`: the subject that it subscribes to. */
+/** What tells `shareReplay` from `share`: who subscribes later gets what was there before. */
 function replays(subscribe: Subscribe): boolean {
-  let found = false
-  const trap = trapped(what => {
-    if (what === 'add') return () => {}
-    found ||= stack().includes('ReplaySubject')
-    throw new Touched()
-  })
-  applied(subscribe, trap, trap)
-  return found
+  let flowsIn: ((value: unknown) => void) | undefined
+  const source = {
+    subscribe(connection: { next(value: unknown): void }): void {
+      flowsIn = value => connection.next(value)
+    },
+    '@@observable': (): object => source,
+  }
+  let got = 0
+  const observer = { next: () => (got += 1), error() {}, complete() {} }
+  const subscriber = { ...observer, closed: false, add() {}, remove() {}, unsubscribe() {} }
+  applied(subscribe, subscriber, source)
+  flowsIn?.(undefined)
+  applied(subscribe, subscriber, source)
+  return got > 1
 }
 
 function trapped(touched: (what: string | symbol) => unknown): object {

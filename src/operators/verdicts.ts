@@ -154,6 +154,8 @@ export const verdicts: Readonly<Record<string, Verdict>> = Object.freeze({
 /** Of what `probe` reads, where other operators are made of it and cannot be told from it. */
 const MADE_OF: Readonly<Record<string, string>> = {
   audit: 'audit or auditTime',
+  combineLatest: 'combineLatest or combineLatestWith',
+  concat: 'concat or concatWith',
   distinctUntilChanged: 'distinctUntilChanged or distinctUntilKeyChanged',
   find: 'find or findIndex',
   merge: 'merge or mergeWith',
@@ -162,6 +164,7 @@ const MADE_OF: Readonly<Record<string, string>> = {
   sample: 'sample or sampleTime',
   throttle: 'throttle or throttleTime',
   timeout: 'timeout or timeoutWith',
+  zip: 'zip or zipWith',
   toArray: 'toArray, combineLatestAll or zipAll',
 }
 

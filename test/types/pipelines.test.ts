@@ -108,15 +108,11 @@ test('a target takes what fits it, and a function chooses among such', () => {
 test('wrong steps do not compile', () => {
   const flow = pipeline('p').from(clicks)
   // @ts-expect-error no such field
-  program(() => flow.pipe(tap(click => click.usr)))
+  program(() => flow.pipe(tap(click => void click.usr)))
+  const ms = map((click: Click) => click.ms)
   const someText = filter((text: string) => text !== '')
   // @ts-expect-error the step before gives numbers
-  program(() =>
-    flow.pipe(
-      map(click => click.ms),
-      someText,
-    ),
-  )
+  program(() => flow.pipe(ms, someText))
   // @ts-expect-error a function of values is no operator
   program(() => flow.pipe((click: Click) => click.ms))
   // @ts-expect-error the operator itself, not called
