@@ -40,6 +40,9 @@ export interface Client extends AsyncDisposable {
    * Reads a stream, record by record or, with `batches()`, many at once. Order per partition is kept, nothing is left
    * out, and no more is fetched than is taken. What the log has dropped under the reader ends it with `OVERRUN`.
    *
+   * An output of a pipeline is shown once and in its pipeline's order, though it may stand late or twice in the log:
+   * then only outputs of the same partition of that pipeline wait. At the end of the reading none do.
+   *
    * A record that can not be read is a `RecordError` whose `facts` say where it stands (`partition`, `position`). It
    * ends the reading, after all records before it; read on with `after: position`. With `onBadRecord` it is told, left
    * out, and reading goes on.

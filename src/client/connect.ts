@@ -12,7 +12,7 @@ import { linked, type LinkedParts } from './linked.js'
 interface Common {
   /** How many servers keep what this client makes, where a stream does not say. Default 1. */
   readonly replicas?: 1 | 3 | 5
-  /** Told what happens to the link: lost, back, warnings. Must not throw. */
+  /** Told what happens to the link (lost, back, warnings) and which outputs are missing. Must not throw. */
   readonly onEvent?: Tell
 }
 

@@ -10,7 +10,7 @@
  * and gives a new inbox the cursors as they were committed.
  */
 import { IntegrityError } from '../errors.js'
-import { LogRecord, type Position } from '../log/record.js'
+import { LogRecord, START, type Position } from '../log/record.js'
 import type { Tell } from '../telemetry/events.js'
 import { OUTPUT_WINDOW, outOf, outputId, type Out } from './output-id.js'
 
@@ -123,8 +123,7 @@ export class Inbox {
 
   /** The highest position of a processed record without an id of ours. */
   get foreignAfter(): Position {
-    const cursor = this.#cursors.get(FOREIGN)
-    return cursor === undefined ? this.#options.foreignAfter : (cursor as Position)
+    return Math.max(this.#options.foreignAfter, (this.#cursors.get(FOREIGN) as Position | undefined) ?? START)
   }
 
   /** What it holds because outputs before it are still to come. At most `OUTPUT_WINDOW` records of each writer. */
