@@ -161,9 +161,8 @@ export class Journal {
 
   #putBack({ row, value, state, rough }: Touch): void {
     const { home, key } = row
-    if (state === ABSENT) {
-      if (row.state === DIRTY) home.live.delete(key)
-    } else if (row.state === GONE) home.live.set(key, row)
+    if (state === ABSENT) home.live.delete(key)
+    else if (row.state === GONE) home.live.set(key, row)
     // It became dirty when this was kept, and whatever became so later is put back already: it is the last one.
     if (state === CLEAN || state === ABSENT) {
       home.dirty.pop()

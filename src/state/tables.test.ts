@@ -227,9 +227,9 @@ describe('the ledger', () => {
       return table instanceof ScopedRows && table.all.size
     }
     for (let number = 0; number < 10; number++) {
-      owner.scopedTable('s').set(`w${number}`, 'k', 1)
+      for (const scope of ['v', 'w']) owner.scopedTable('s').set(`${scope}${number}`, 'k', 1)
       read(standby, written(owner, 2 * number), 2 * number)
-      owner.scopedTable('s').delete(`w${number}`, 'k')
+      for (const scope of ['v', 'w']) owner.scopedTable('s').delete(`${scope}${number}`, 'k')
       const bytes = written(owner, 2 * number + 1)
       read(standby, bytes, 2 * number + 1)
       // A deletion of what is not there makes no scope either.
