@@ -118,6 +118,11 @@ test('as time goes on, in order or a little out of it, states that are too old g
   )
 })
 
+test('a key that is touched again and again has one row', () => {
+  const seat = seated({ within: '1 second' }, 60_000)
+  for (const time of [0, 900, 1800, 2700, 1000, 3600]) expect(seat.turn(at('a', time, 'x')).tables.rows).toBe(1)
+})
+
 test('memory stays bounded when keys come and go', () => {
   const seat = seated({ within: '1 second' })
   let most = 0
