@@ -67,6 +67,8 @@ export class Commit {
   #isPurging = false
   /** The last entry does not say all that is confirmed by now. */
   #owesNote = false
+  /** Everything is to be written anew that rests on messages below this one. */
+  #unpinBelow = 0
 
   constructor(parts: CommitParts) {
     this.#parts = parts
@@ -107,6 +109,20 @@ export class Commit {
   /** All is out, and the last entry does not say so: who takes over would look for outputs that are confirmed. */
   get owesNote(): boolean {
     return this.#owesNote && this.isIdle && this.#parts.publisher.backlog.records === 0
+  }
+
+  /**
+   * Lets go of where the ledger begins: what is alive is written anew, bit by bit, and all before it is purged. For a
+   * partition so quiet that the stream of all ledgers has grown far beyond what it holds on to.
+   */
+  unpin(): void {
+    this.#unpinBelow = this.#parts.ledger.next
+    this.begin(true)
+  }
+
+  /** There is still something to let go of. */
+  get isPinning(): boolean {
+    return this.#parts.ledger.first < this.#unpinBelow
   }
 
   /** Writes what has come together, unless an entry is on its way. With `note` also when nothing has. */
@@ -206,13 +222,15 @@ export class Commit {
   /** How much to re-write, so that the ledger stays within a small multiple of what is alive. */
   #rewriteBytes(adds: number): number {
     const { ledger, tables, limits } = this.#parts
+    if (this.isPinning) return REWRITE_BYTES_MAX
     if (ledger.bytes < tables.liveBytes * LEDGER_SHARE_MAX + limits.ledgerSpareBytes) return 0
     return Math.min(Math.max(adds, REWRITE_BYTES_MIN), REWRITE_BYTES_MAX)
   }
 
   #purge(): void {
-    const { ledger, failed, limits } = this.#parts
-    if (this.#isPurging || ledger.deadBytes < limits.purgeBytes) return
+    const { ledger, tables, failed, limits } = this.#parts
+    const isFree = this.isPinning && tables.floor() >= this.#unpinBelow
+    if (this.#isPurging || (ledger.deadBytes < limits.purgeBytes && !isFree)) return
     this.#isPurging = true
     ledger
       .purge()

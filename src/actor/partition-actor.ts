@@ -42,6 +42,8 @@ export interface ActorLimits extends MailboxLimits, CommitLimits {
   /** How many records a turn walks at the most. */
   readonly batchRecordsMax: number
   readonly batchBytesMax: number
+  /** How many positions a ledger may reach back before it is written anew, so that the log can drop what lies between. */
+  readonly ledgerReachMax: number
 }
 
 /** How it ended: as asked, by another owner, because the log or we cannot be trusted, or at a record or definition. */
@@ -80,6 +82,7 @@ const LIMITS: ActorLimits = {
   groupBytesMax: 512 * 1024,
   backlogRecordsMax: 2048,
   backlogBytesMax: 4 * 1024 * 1024,
+  ledgerReachMax: 500_000,
   ledgerSpareBytes: 1024 * 1024,
   purgeBytes: 1024 * 1024,
 }
@@ -87,6 +90,8 @@ const LEDGER_WINDOW_MS = 20_000
 const RETRY_MS = 100
 /** How often an owner looks whether it is still one, and vouches for its ledger. */
 const LOOK_MS = 1000
+/** How often an owner looks whether its ledger keeps the stream of all ledgers from letting go of its beginning. */
+const REACH_LOOK_MS = 60_000
 /** How long a partition must be quiet before it notes that all its outputs are out. */
 const QUIET_MS = 250
 
@@ -378,16 +383,26 @@ export class PartitionActor {
   #watch(): void {
     const { clock } = this.#parts
     let lookedMs = clock.elapsed()
+    let reachedMs = lookedMs
+    // It is asked again.
+    const ignored = () => {}
     const look = () => {
       if (this.#ended.signal.aborted) return
       clock.after(QUIET_MS, look)
       const { ledger, witness, commit } = this.#held as Held
       const now = clock.elapsed()
-      if (commit.owesNote && now - this.#committedMs >= QUIET_MS) commit.begin(true)
+      const isQuiet = now - this.#committedMs >= QUIET_MS
+      if (isQuiet && (commit.owesNote || commit.isPinning)) commit.begin(true)
       if (now - lookedMs < LOOK_MS) return
       lookedMs = now
       const failed = (error: unknown) => this.#fail(error)
       if (now - ledger.provenMs >= LOOK_MS) ledger.look().catch(failed)
+      if (now - reachedMs >= REACH_LOOK_MS) {
+        reachedMs = now
+        ledger.reach().then(reach => {
+          if (reach > this.#limits.ledgerReachMax) commit.unpin()
+        }, ignored)
+      }
       if (ledger.tail.number > witness.seen.number) witness.write(ledger.fence, ledger.tail).catch(failed)
     }
     clock.after(QUIET_MS, look)

@@ -147,9 +147,15 @@ export class Ledger {
     return bytes
   }
 
-  /** The position of the oldest message that is held. */
-  get oldest(): Position {
-    return (this.#retained[0] as Retained).position
+  /** The number of the oldest message that is held. */
+  get first(): number {
+    return (this.#retained[0] as Retained).number
+  }
+
+  /** How many positions behind the end of the stream of all ledgers the oldest message stands. */
+  async reach(): Promise<number> {
+    const { last } = await this.#parts.stream.extent()
+    return last - (this.#retained[0] as Retained).position
   }
 
   /** `elapsed()` at the latest moment at which we are known to have been the owner. */
