@@ -6,9 +6,20 @@ export interface Case {
   readonly ours: number
   readonly rival: number
   readonly rivalName: string
-  /** Ours by rival's: above 1 we are faster. */
+  /** Ours by rival's: above 1 we are faster, where more is better. */
   readonly ratio: number
   readonly unit: string
+  /** What the ratio is to be: `>= 0.6`. */
+  readonly bar?: string
+}
+
+/** What is measured of us alone, against a bar and not a rival. */
+export interface Figure {
+  readonly case: string
+  readonly figure: number
+  readonly unit: string
+  /** What it is to be: `<= 100`. Absent where the figure only explains others. */
+  readonly bar?: string
 }
 
 /** What is measured: each run gives a rate, more is better. */
@@ -16,6 +27,7 @@ export interface Contest {
   readonly case: string
   readonly rivalName: string
   readonly unit: string
+  readonly bar?: string
   readonly ours: () => number | Promise<number>
   readonly rival: () => number | Promise<number>
 }
@@ -32,10 +44,23 @@ export async function contest(of: Contest, pairs: number): Promise<Case> {
   }
   runs.sort((a, b) => a.ratio - b.ratio)
   const { ours, rival, ratio } = runs[runs.length >> 1] as (typeof runs)[number]
-  const { rivalName, unit } = of
-  return { case: of.case, ours: Math.round(ours), rival: Math.round(rival), rivalName, ratio: round(ratio), unit }
+  const { rivalName, unit, bar } = of
+  const sides = {
+    case: of.case,
+    ours: Math.round(ours),
+    rival: Math.round(rival),
+    rivalName,
+    ratio: round(ratio),
+    unit,
+  }
+  return bar === undefined ? sides : { ...sides, bar }
 }
 
-function round(ratio: number): number {
+/** The middle one of several runs. */
+export function median(runs: readonly number[]): number {
+  return [...runs].sort((a, b) => a - b)[runs.length >> 1] as number
+}
+
+export function round(ratio: number): number {
   return Math.round(ratio * 100) / 100
 }

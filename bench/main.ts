@@ -1,22 +1,43 @@
 /**
- * `npm run bench -- [suite...] [--json] [--pairs N] [--records N]`: measures ours against the bare libraries, in turn in one
- * run, and prints a table, or with `--json` one object a line.
+ * `npm run bench -- [suite...] [--json] [--pairs N] [--records N] [--seconds N]`: measures ours against the bare libraries,
+ * in turn in one run, and prints a table, or with `--json` one object a line.
  */
+import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
-import type { Case } from './case.js'
+import type { Case, Figure } from './case.js'
+import { countCases } from './count.js'
+import { latencyCases } from './latency.js'
+import { ledgerCases } from './ledger.js'
 import { logCases } from './log.js'
+import { pipeCases } from './pipe.js'
+import { recoveryCases } from './recovery.js'
+import { slowCases } from './slow.js'
 
-const SUITES = { log: logCases }
+const SUITES = {
+  log: logCases,
+  pipe: pipeCases,
+  count: countCases,
+  latency: latencyCases,
+  ledger: ledgerCases,
+  recovery: recoveryCases,
+  slow: slowCases,
+}
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: 'boolean' }, pairs: { type: 'string' }, records: { type: 'string' } },
+  options: {
+    json: { type: 'boolean' },
+    pairs: { type: 'string' },
+    records: { type: 'string' },
+    seconds: { type: 'string' },
+  },
 })
 
 const names = positionals.length > 0 ? positionals : Object.keys(SUITES)
 const sizes = {
   ...(values.pairs !== undefined && { pairs: Number(values.pairs) }),
   ...(values.records !== undefined && { records: Number(values.records) }),
+  ...(values.seconds !== undefined && { seconds: Number(values.seconds) }),
 }
 
 for (const name of names) {
@@ -28,15 +49,27 @@ for (const name of names) {
 if (values.json !== true) print('case', 'ours', 'rival', 'ratio', 'against')
 for (const name of names) {
   for await (const one of SUITES[name as keyof typeof SUITES](sizes)) show(one)
+  if (values.json !== true)
+    console.log(
+      `${name}: load average ${loadavg()
+        .map(load => load.toFixed(1))
+        .join(' ')}`,
+    )
 }
 
-function show(one: Case): void {
-  if (values.json === true) console.log(JSON.stringify(one))
-  else print(one.case, amount(one.ours), amount(one.rival), one.ratio.toFixed(2), `${one.rivalName} (${one.unit})`)
+function show(one: Case | Figure): void {
+  if (values.json === true) {
+    console.log(JSON.stringify(one))
+    return
+  }
+  const bar = one.bar === undefined ? '' : `; to be ${one.bar}`
+  if ('figure' in one) print(one.case, amount(one.figure), '', '', `${one.unit}${bar}`)
+  else
+    print(one.case, amount(one.ours), amount(one.rival), one.ratio.toFixed(2), `${one.rivalName} (${one.unit}${bar})`)
 }
 
 function print(name: string, ours: string, rival: string, ratio: string, against: string): void {
-  console.log(`${name.padEnd(46)} ${ours.padStart(11)} ${rival.padStart(11)} ${ratio.padStart(6)}  ${against}`)
+  console.log(`${name.padEnd(58)} ${ours.padStart(11)} ${rival.padStart(11)} ${ratio.padStart(6)}  ${against}`)
 }
 
 function amount(figure: number): string {

@@ -1,0 +1,130 @@
+/**
+ * A target that is a hundred times slower than the source: the memory of the process, which must stay where it was.
+ */
+import { map } from 'rxjs'
+import { pipeline, stream } from '../src/index.js'
+import type { Append, Ending, LogStream } from '../src/log/log.js'
+import { startServer } from '../test/nats-server/server.js'
+import type { Figure } from './case.js'
+import { clickOf, encode, fill, openServer, specOf, viewOf, type Click, type View } from './job.js'
+import { start } from './ours.js'
+import { Through, wrapped } from './probe.js'
+
+export interface SlowBenchOptions {
+  /** How long it is looked at; 300 for the bar. */
+  readonly seconds?: number
+}
+
+/** About a hundredth of what the source gives. */
+const PER_SECOND = 800
+/** Until code is compiled and all buffers are as large as they get. */
+const WARM_UP_SECONDS = 10
+const MB = 1024 * 1024
+
+/** Takes `seconds` and a little more. */
+export async function* slowCases({ seconds = 60 }: SlowBenchOptions = {}): AsyncGenerator<Figure> {
+  const server = await startServer()
+  const ports = await openServer(server)
+  const records = Math.max(500_000, (seconds + WARM_UP_SECONDS) * PER_SECOND * 2)
+  const clicks = stream<Click>('clicks', { key: 'user', partitions: 1 })
+  const views = stream<View>('views', { key: 'user', partitions: 1 })
+  const definition = pipeline('slow').from(clicks).pipe(map(viewOf)).to(views)
+  let end = () => {}
+  const slowed = wrapped(ports, stream => {
+    if (stream.spec.name !== views.name) return stream
+    const slow = new Slow(stream, PER_SECOND)
+    end = slow.run()
+    return slow
+  })
+  try {
+    await fill(ports, specOf(clicks.name, 1), records, n => ({ partition: 0, payload: encode(clickOf(n, 100)) }))
+    const before = await settledMemory()
+    const node = await start(slowed, definition, () => {})
+    await sleep(WARM_UP_SECONDS)
+    const began = memory()
+    let most = began
+    for (let second = 0; second < seconds; second++) {
+      await sleep(1)
+      most = Math.max(most, memory())
+    }
+    const { last } = await (await ports.log.open(specOf(views.name, 1))).extent()
+    if (last === 0) throw new Error('nothing was written')
+    end()
+    for (const one of [node]) void one.stop()
+    const name = `target 100 times slower, ${seconds} s`
+    yield {
+      case: `${name}: memory above that before the node`,
+      figure: Math.round((most - before) / MB),
+      unit: 'MB',
+      bar: '<= 64',
+    }
+    yield {
+      case: `${name}: memory above that after ${WARM_UP_SECONDS} s`,
+      figure: Math.round((most - began) / MB),
+      unit: 'MB',
+    }
+    yield { case: `${name}: outputs`, figure: last, unit: `of ${records.toLocaleString('en-US')} records` }
+  } finally {
+    end()
+    await ports.close()
+    await server.stop()
+  }
+}
+
+function memory(): number {
+  return process.memoryUsage.rss()
+}
+
+/** Once what was used before has been let go. */
+async function settledMemory(): Promise<number> {
+  await sleep(3)
+  return memory()
+}
+
+function sleep(seconds: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, seconds * 1000))
+}
+
+/** A stream that takes so many records a second and no more, and says so by its room. */
+class Slow extends Through {
+  readonly #perSecond: number
+  readonly #waiting: (() => void)[] = []
+  #inFlight = 0
+  #roomy: { readonly promise: Promise<void>; readonly go: () => void } | undefined
+
+  constructor(stream: LogStream, perSecond: number) {
+    super(stream)
+    this.#perSecond = perSecond
+  }
+
+  /** Lets through what is due, ten times a second; the timer is the caller's to end. */
+  run(): () => void {
+    const timer = setInterval(() => {
+      for (const go of this.#waiting.splice(0, this.#perSecond / 10)) go()
+    }, 100)
+    return () => clearInterval(timer)
+  }
+
+  override room(): Promise<void> | undefined {
+    if (this.#inFlight < 256) return this.stream.room()
+    if (this.#roomy === undefined) {
+      let go = () => {}
+      const promise = new Promise<void>(resolve => (go = resolve))
+      this.#roomy = { promise, go }
+    }
+    return this.#roomy.promise
+  }
+
+  override send(record: Append, ended: (ending: Ending) => void): void {
+    this.#inFlight++
+    this.#waiting.push(() => {
+      this.stream.send(record, ending => {
+        this.#inFlight--
+        ended(ending)
+        if (this.#inFlight >= 128) return
+        this.#roomy?.go()
+        this.#roomy = undefined
+      })
+    })
+  }
+}
