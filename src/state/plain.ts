@@ -284,11 +284,11 @@ function readTagged(from: OctetReader, tag: number, levels: number): unknown {
 
 function readArray(from: OctetReader, levels: number): unknown[] {
   const count = readCount(from)
-  const array: unknown[] = []
+  // Of this length at once: one that grows takes room for 17 items, and there may be a million of them.
+  const array = new Array<unknown>(count)
   for (let i = 0; i < count; i++) {
     const tag = from.byte()
-    if (tag === HOLE) array.length++
-    else array.push(readTagged(from, tag, levels))
+    if (tag !== HOLE) array[i] = readTagged(from, tag, levels)
   }
   return array
 }
