@@ -30,7 +30,7 @@ export interface Fold<T, S, R> {
   add(acc: S, value: T): S
   /** Of all values of both, where those of `a` came first. Absent where the user has not said how. */
   merge?(a: S, b: S): S
-  /** Undefined where nothing can be said of nothing, such as its smallest. Shares nothing with `acc` that can be changed. */
+  /** Undefined where nothing can be said, as of the least of nothing. Shares nothing with `acc` that can be changed. */
   result(acc: S): R | undefined
 }
 

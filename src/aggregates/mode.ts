@@ -5,7 +5,7 @@ import { countsIn, tallied, talliedBoth, type Tally } from './tally.js'
 
 /**
  * The text or number that `of` gives most often; of several such, the first in order, numbers before texts. It is
- * exact, so memory grows with each different one; `topK(1, ...)` is bounded. Throws at a value for which it gives neither.
+ * exact, so memory grows with each different one; `topK(1, ...)` is bounded. Throws where it gives neither.
  */
 export function mode<T, R extends string | number>(of: (value: T) => R): Aggregate<T, R> {
   mustBeFunction('the function of mode', of)

@@ -20,8 +20,8 @@ const SHIFT = 40_000
 /**
  * The number below which the share `q` (0 to 1) of what `of` gives lies: of n numbers in order, the one at place
  * floor(q (n - 1)), counted from 0. Within 1 % of the true one, whatever the numbers are. Memory: one counter for each
- * step of 2 % that occurs, so at most 700 for numbers within a factor of a million. Throws at a value for which it gives
- * no finite number.
+ * step of 2 % that occurs, so at most 700 for numbers within a factor of a million. Throws at a value for which it
+ * gives no finite number.
  */
 export function quantile<T>(q: number, of: (value: T) => number): Aggregate<T, number> {
   if (!(typeof q === 'number' && q >= 0 && q <= 1)) throw badOption('the share of quantile', 'a number from 0 to 1', q)

@@ -61,18 +61,16 @@ function inSpans<T>(of: Of<T>, withinMs: number, seat: Seat, push: Push<T>): Pus
     const { key, time } = ambient
     const row = rowOf(key, scalarFrom(seat.where, of(value)))
     const span = spans.of(time)
-    const scopes = spans.names(span)
-    for (const scope of scopes) {
-      const before = seen.get(scope, row)
-      if (before !== undefined && Math.abs(time - before) < withinMs) return
-    }
+    const [itself, before, after] = spans.names(span)
+    const isRepeatOf = (scope: string) => Math.abs(time - (seen.get(scope, row) ?? NaN)) < withinMs
+    if (isRepeatOf(itself) || isRepeatOf(before) || (span < spans.newest && isRepeatOf(after))) return
     spans.used(span)
-    seen.set(scopes[1], row, time)
+    seen.set(itself, row, time)
     push(value)
   }
 }
 
-/** One text for both, such that no two pairs give the same: numbers and texts differ, and the length says what ends where. */
+/** One text for both: no two pairs give the same, for numbers are marked and the length of a text says its end. */
 function rowOf(key: Key, value: string | number): string {
   return typeof value === 'number' ? `#${value}:${key}` : `${value.length}:${value}${key}`
 }

@@ -82,7 +82,7 @@ function whileTouched<T, S>(folding: Folding<T, S>, withinMs: number, seat: Seat
     const state = next(folding, seat.where, held === undefined ? folding.seed : held[1], value)
     const touched = held === undefined ? time : Math.max(held[0], time)
     const into = spans.of(touched)
-    const [, scope] = spans.names(into)
+    const [scope] = spans.names(into)
     if (found !== undefined && found.scope !== scope) rows.delete(found.scope, key)
     spans.used(into)
     rows.set(scope, key, [touched, state])
@@ -98,7 +98,7 @@ interface Found<S> {
 }
 
 function here<S>(rows: ScopedTable<Row<S>>, names: readonly string[], key: Key): Found<S> | undefined {
-  const [before = '', itself = ''] = names
+  const [itself = '', before = ''] = names
   const row = rows.get(itself, key)
   if (row !== undefined) return { scope: itself, row }
   const former = rows.get(before, key)

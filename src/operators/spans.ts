@@ -1,6 +1,6 @@
 /**
- * Event time cut into spans of equal length, which are the scopes of a table: so that what is too old is dropped a whole
- * span at a time, as one change, and a look at what is near in time is a look into few scopes.
+ * Event time cut into spans of equal length, which are the scopes of a table: so that what is too old is dropped a
+ * whole span at a time, as one change, and a look at what is near in time is a look into few scopes.
  */
 import type { ScopedTable } from '../state/table.js'
 import type { Seat } from './operator.js'
@@ -16,7 +16,7 @@ export class Spans {
   /** No span with rows is later. Undefined until it was looked up. */
   #newest: number | undefined
   #named = NaN
-  #names: readonly [before: string, itself: string, after: string] = ['', '', '']
+  #names: readonly [itself: string, before: string, after: string] = ['', '', '']
 
   /**
    * Drops a span at the end of a turn when all of it lies at least `keepMs` behind the watermark.
@@ -35,11 +35,11 @@ export class Spans {
     return Math.floor(time / this.widthMs)
   }
 
-  /** The scopes of the span before, of itself and of the one after. */
-  names(span: number): readonly [before: string, itself: string, after: string] {
+  /** The scopes of a span, of the one before and of the one after. */
+  names(span: number): readonly [itself: string, before: string, after: string] {
     if (span !== this.#named) {
       this.#named = span
-      this.#names = [String(span - 1), String(span), String(span + 1)]
+      this.#names = [String(span), String(span - 1), String(span + 1)]
     }
     return this.#names
   }
