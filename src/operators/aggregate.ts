@@ -11,7 +11,7 @@ import { ambient, operator, type Operator, type Push, type Seat } from './operat
 export interface AggregateOptions {
   /**
    * `'update'` (default): a result for each record. `'turn'`: at the end of each turn the latest result of each key
-   * that changed, so that the last result is always right, and which ones come before depends on how records are batched.
+   * that changed: the last result is always right, and which ones come before depends on how records are batched.
    */
   readonly emit?: 'update' | 'turn'
 }
