@@ -1,0 +1,494 @@
+import fc from 'fast-check'
+import { filter, map, mergeMap, Observable, take, tap } from 'rxjs'
+import { beforeEach, describe, expect, test } from 'vitest'
+import type { SchemaStore } from '../codec/codec.js'
+import { DefinitionError, InvariantError } from '../errors.js'
+import { encodeHeaders, LogRecord } from '../log/record.js'
+import { ambient, operator, type Operator, type Seat } from '../operators/operator.js'
+import { Tables } from '../state/tables.js'
+import { encodeBatch } from '../stream/batch.js'
+import { settingsOf, stream, type Stream } from '../stream/stream.js'
+import { Wire } from '../stream/wire.js'
+import type { Definition } from './definition.js'
+import { pipeline } from './pipeline.js'
+import { plan } from './plan.js'
+import { Turn, type Outcome } from './turn.js'
+
+interface Click {
+  user?: string
+  n: number
+  at?: number
+}
+
+const noSchemas: SchemaStore = { get: () => Promise.resolve(undefined), put: () => Promise.resolve() }
+
+async function wireOf(of: Stream<unknown>): Promise<Wire<unknown>> {
+  return new Wire(of, await settingsOf(of).codec.open(noSchemas), { recordBytesMax: 1 << 20 })
+}
+
+async function turnOf(definition: Definition) {
+  const [stage] = plan(definition) as [ReturnType<typeof plan>[number]]
+  const tables = new Tables()
+  const sources = await Promise.all(stage.sources.map(wireOf))
+  const targets = await Promise.all(
+    stage.targets.map(async (stream, index) => ({ index, stream, wire: await wireOf(stream) })),
+  )
+  return { tables, turn: new Turn(stage, { partition: 0, tables, sources, targets }) }
+}
+
+let position = 0
+beforeEach(() => void (position = 0))
+
+function record(value: unknown, headers?: Record<string, string>): LogRecord {
+  const payload = value instanceof Uint8Array ? value : Buffer.from(JSON.stringify(value))
+  return new LogRecord(0, (position += 1), 1000 + position, encodeHeaders(headers), payload)
+}
+const records = (...values: unknown[]) => values.map(value => record(value))
+const values = (outcome: Outcome) =>
+  outcome.outputs.map(({ payload }) => JSON.parse(Buffer.from(payload).toString()) as unknown)
+
+const clicks = stream<Click>('clicks')
+const out = stream('out', { key: () => 'k', time: () => 1 })
+
+/** Sums by key in a table, and remembers beside it how often it was called. */
+const summed = (fail?: (click: Click) => boolean): Operator<Click, { key: string; sum: number }> =>
+  operator({
+    name: 'summed',
+    asks: ['key'],
+    start: (seat, next) => {
+      const sums = seat.table<number>()
+      return click => {
+        const sum = (sums.get(ambient.key) ?? 0) + click.n
+        sums.set(ambient.key, sum)
+        next({ key: ambient.key, sum })
+        if (fail?.(click)) throw new Error(`no ${click.n}`)
+      }
+    },
+  })
+
+const keyed = stream<Click>('keyed', { key: click => click.user ?? '' })
+
+describe('a turn', () => {
+  test('walks a batch and gives what came out, encoded and with its partition', async () => {
+    const definition = pipeline('p')
+      .from(clicks)
+      .pipe(
+        filter(({ n }) => n > 1),
+        map(({ n }) => ({ twice: 2 * n })),
+      )
+      .to(out)
+    const { turn } = await turnOf(definition)
+    const outcome = turn.walk(0, records({ n: 1 }, { n: 2 }, { n: 3 }), 0, undefined)
+    expect(outcome.walked).toBe(3)
+    expect(values(outcome)).toEqual([{ twice: 4 }, { twice: 6 }])
+    expect(outcome.bytes).toBe(outcome.outputs.reduce((sum, { payload }) => sum + payload.length, 0))
+    expect(outcome.outputs[0]).toMatchObject({ key: undefined, time: undefined, target: { index: 0 } })
+    expect(outcome.fault).toBeUndefined()
+  })
+
+  test('begins where it is told to, and says of each record that it is taken', async () => {
+    const { turn } = await turnOf(pipeline('p').from(clicks).to(out))
+    const batch = records({ n: 1 }, { n: 2 }, { n: 3 })
+    const taken: number[] = []
+    const outcome = turn.walk(0, batch, 1, ({ position }) => taken.push(position))
+    expect(values(outcome)).toEqual([{ n: 2 }, { n: 3 }])
+    expect(outcome.walked).toBe(2)
+    expect(taken).toEqual([2, 3])
+  })
+
+  test('reads the records of batches, each under its own key and time', async () => {
+    const batched = stream<Click>('batched', { format: 'batch' })
+    const seen: unknown[] = []
+    const spy = operator<Click, Click>({
+      name: 'spy',
+      asks: ['key', 'time'],
+      start: (_, next) => click => {
+        seen.push([ambient.key, ambient.time, click.n])
+        next(click)
+      },
+    })
+    const { turn } = await turnOf(pipeline('p').from(batched).pipe(spy).to(out))
+    const json = (n: number) => Buffer.from(JSON.stringify({ n }))
+    const framed = [
+      { key: 'a', time: 5, payload: json(1) },
+      { key: 'b', time: 3, payload: json(2) },
+    ]
+    const outcome = turn.walk(0, [record(encodeBatch(framed))], 0, undefined)
+    expect(outcome.walked).toBe(1)
+    expect(seen).toEqual([
+      ['a', 5, 1],
+      ['b', 3, 2],
+    ])
+    expect(turn.times).toEqual([5])
+  })
+
+  test('keeps the memory of operators in tables that bear their names, whatever RxJS stands between them', async () => {
+    const { turn, tables } = await turnOf(pipeline('p').from(keyed).pipe(summed()).to(out))
+    turn.walk(0, records({ user: 'a', n: 1 }, { user: 'b', n: 2 }, { user: 'a', n: 3 }), 0, undefined)
+    expect([...tables.table<number>('summed-1').entries()].sort()).toEqual([
+      ['a', 4],
+      ['b', 2],
+    ])
+  })
+
+  test('is on while it walks, and off after it, also when it fails', async () => {
+    const seen: boolean[] = []
+    const { turn } = await turnOf(
+      pipeline('p')
+        .from(clicks)
+        .pipe(
+          tap(({ n }) => {
+            seen.push(ambient.on)
+            if (n === 2) throw new Error('two')
+          }),
+        )
+        .to(out),
+    )
+    turn.walk(0, records({ n: 1 }, { n: 2 }), 0, undefined)
+    expect(new Set(seen)).toEqual(new Set([true]))
+    expect(ambient.on).toBe(false)
+  })
+})
+
+describe('what a record fails at', () => {
+  test('costs that record alone: what came before stands, and what it changed itself does not', async () => {
+    const failing = summed(({ n }) => n === 3)
+    const { turn, tables } = await turnOf(pipeline('p').from(keyed).pipe(failing).to(out))
+    const taken = tables.table<number>('taken')
+    const batch = records({ user: 'a', n: 1 }, { user: 'a', n: 2 }, { user: 'a', n: 3 }, { user: 'a', n: 4 })
+    const outcome = turn.walk(0, batch, 0, ({ position }) => taken.set('at', position))
+    expect(outcome.walked).toBe(2)
+    expect(values(outcome)).toEqual([
+      { key: 'a', sum: 1 },
+      { key: 'a', sum: 3 },
+    ])
+    expect(tables.table<number>('summed-1').get('a')).toBe(3)
+    expect(taken.get('at')).toBe(2)
+    const { fault } = outcome
+    expect(fault?.record).toBe(batch[2])
+    expect(fault?.where).toBe('step 1 (summed) of pipeline "p"')
+    expect(fault?.error).toMatchObject({
+      code: 'STEP_FAILED',
+      message:
+        'step 1 (summed) of pipeline "p" failed at stream "keyed", partition 0, position 3: no 3; mend what threw, or keep such records from it',
+      cause: new Error('no 3'),
+      facts: { pipeline: 'p', stage: 0, partition: 0, stream: 'keyed', position: 3 },
+    })
+    expect(values(turn.walk(0, batch, 3, undefined))).toEqual([{ key: 'a', sum: 7 }])
+  })
+
+  test('in a step of RxJS, in front of ours or behind, names that step', async () => {
+    const fails = (n: number) =>
+      map(<V extends { n?: number; sum?: number }>(value: V) => {
+        if (value.n === n || value.sum === n) throw new Error('it')
+        return value
+      })
+    const { turn } = await turnOf(
+      pipeline('p')
+        .from(keyed)
+        .pipe(
+          tap(() => {}),
+          fails(1),
+          summed(),
+          fails(5),
+        )
+        .to(out),
+    )
+    const walk = (n: number) => turn.walk(0, records({ user: 'a', n }), 0, undefined).fault?.where
+    expect(walk(1)).toBe('step 2 (map) of pipeline "p"')
+    expect(walk(5)).toBe('step 4 (map) of pipeline "p"')
+    expect(walk(2)).toBeUndefined()
+  })
+
+  test('when its bytes cannot be read is told as the wire says it', async () => {
+    const { turn } = await turnOf(pipeline('p').from(clicks).to(out))
+    const { fault, walked } = turn.walk(0, [record({ n: 1 }), record(Buffer.from('{'))], 0, undefined)
+    expect(walked).toBe(1)
+    expect(fault?.error.code).toBe('BAD_BYTES')
+    expect(fault?.where).toBe('stream "clicks"')
+  })
+
+  test('when what comes out cannot be written names the target', async () => {
+    const bigints = pipeline('p')
+      .from(clicks)
+      .pipe(map(({ n }) => (n === 1 ? undefined : BigInt(n))))
+    const { turn } = await turnOf(bigints.to(out))
+    const nothing = turn.walk(0, records({ n: 1 }), 0, undefined).fault
+    expect(nothing?.where).toBe('to "out" of pipeline "p"')
+    expect(nothing?.error.message).toContain('undefined came out of the last step, and no stream can carry it')
+    const bigint = turn.walk(0, records({ n: 2 }), 0, undefined).fault
+    expect(bigint?.where).toBe('to "out" of pipeline "p"')
+    expect(bigint?.error.code).toBe('STEP_FAILED')
+  })
+
+  test('when it has no key and a step goes by key says so', async () => {
+    const { turn } = await turnOf(pipeline('p').from(clicks).pipe(summed()).to(out))
+    const { fault } = turn.walk(0, records({ n: 1 }), 0, undefined)
+    expect(fault?.error.message).toContain(
+      'stream "clicks", partition 0, position 1: step 1 (summed) of pipeline "p" goes by key, and the record has none; give stream "clicks" a key',
+    )
+    expect(turn.walk(0, [record({ n: 1 }, { 'Sn-Key': 'a' })], 0, undefined).fault).toBeUndefined()
+  })
+
+  test('when a table cannot hold what it is given is laid on that record', async () => {
+    const stores = operator<Click, Click>({
+      name: 'stores',
+      asks: [],
+      start: (seat, next) => click => {
+        seat.table<unknown>().set('last', click.n === 2 ? new Map() : click.n)
+        next(click)
+      },
+    })
+    const { turn } = await turnOf(pipeline('p').from(clicks).pipe(stores).to(out))
+    const outcome = turn.walk(0, records({ n: 1 }, { n: 2 }), 0, undefined)
+    expect(outcome.walked).toBe(1)
+    expect(outcome.fault?.error.cause).toMatchObject({ code: 'NOT_STORABLE' })
+  })
+
+  test('is found among many at whatever place, with the same state as without the ones behind it', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.integer({ min: -1, max: 5 }), { minLength: 1, maxLength: 12 }), async ns => {
+        position = 0
+        const { turn, tables } = await turnOf(
+          pipeline('p')
+            .from(keyed)
+            .pipe(summed(({ n }) => n < 0))
+            .to(out),
+        )
+        const outcome = turn.walk(0, records(...ns.map(n => ({ user: 'a', n }))), 0, undefined)
+        const good = ns.includes(-1) ? ns.indexOf(-1) : ns.length
+        expect(outcome.walked).toBe(good)
+        expect(outcome.outputs).toHaveLength(good)
+        expect(outcome.fault === undefined).toBe(good === ns.length)
+        const sum = ns.slice(0, good).reduce((a, b) => a + b, 0)
+        expect(tables.table<number>('summed-1').get('a')).toBe(good === 0 ? undefined : sum)
+      }),
+      { numRuns: 50 },
+    )
+  })
+})
+
+describe('at the end of a turn', () => {
+  const ending = (name: string, log: string[], fail?: (seen: readonly number[]) => boolean) =>
+    operator<Click, Click>({
+      name,
+      asks: [],
+      start: (seat: Seat, next) => {
+        const seen = seat.table<number[]>()
+        seat.atTurnEnd(() => {
+          const all = seen.get('seen') ?? []
+          log.push(`${name} ${all.join()}`)
+          if (fail?.(all)) throw new Error(`${name} fails`)
+          next({ n: 100 })
+        })
+        return ({ n }) => seen.set('seen', [...(seen.get('seen') ?? []), n])
+      },
+    })
+
+  test('steps are called in their order and may push on', async () => {
+    const log: string[] = []
+    const { turn } = await turnOf(pipeline('p').from(clicks).pipe(ending('a', log), ending('b', log)).to(out))
+    const outcome = turn.walk(0, records({ n: 1 }, { n: 2 }), 0, undefined)
+    expect(log).toEqual(['a 1,2', 'b 100'])
+    expect(values(outcome)).toEqual([{ n: 100 }])
+  })
+
+  test('what fails is laid on the last record without which it does not', async () => {
+    const log: string[] = []
+    const { turn, tables } = await turnOf(
+      pipeline('p')
+        .from(clicks)
+        .pipe(ending('a', log, seen => seen.includes(3)))
+        .to(out),
+    )
+    const batch = records({ n: 1 }, { n: 2 }, { n: 3 }, { n: 4 })
+    const outcome = turn.walk(0, batch, 0, undefined)
+    expect(outcome.walked).toBe(2)
+    expect(outcome.fault).toMatchObject({ record: batch[2], where: 'step 1 (a) of pipeline "p"' })
+    expect(values(outcome)).toEqual([{ n: 100 }])
+    expect(tables.table('a-1').get('seen')).toEqual([1, 2])
+  })
+
+  test('what fails with any record leaves nothing behind', async () => {
+    const { turn, tables } = await turnOf(
+      pipeline('p')
+        .from(clicks)
+        .pipe(ending('a', [], () => true))
+        .to(out),
+    )
+    const outcome = turn.walk(0, records({ n: 1 }, { n: 2 }), 0, undefined)
+    expect(outcome).toMatchObject({ walked: 0, outputs: [], bytes: 0 })
+    expect(outcome.fault?.record.position).toBe(1)
+    expect(tables.rows).toBe(0)
+  })
+})
+
+describe('keys and times', () => {
+  const plain = stream('plain')
+
+  test('of the record go with what comes out, where its stream has no rules for them', async () => {
+    const timed = stream<Click>('timed', { key: click => click.user ?? '', time: click => click.at ?? 0 })
+    const { turn } = await turnOf(pipeline('p').from(timed).to(plain))
+    const [output] = turn.walk(0, records({ user: 'ann', n: 1, at: 50 }), 0, undefined).outputs
+    expect(output).toMatchObject({ key: 'ann', time: 50 })
+  })
+
+  test('are left out where the record has none', async () => {
+    const { turn } = await turnOf(pipeline('p').from(clicks).to(plain))
+    const outcome = turn.walk(0, [record({ n: 1 }, { 'Sn-Key': 'a' }), record({ n: 2 })], 0, undefined)
+    expect(outcome.outputs.map(({ key, time }) => [key, time])).toEqual([
+      ['a', 1001],
+      [undefined, 1002],
+    ])
+  })
+
+  test('are not derived when nobody asks', async () => {
+    const asked: string[] = []
+    const asking = stream<Click>('asking', {
+      key: () => (asked.push('key'), 'k'),
+      time: () => (asked.push('time'), 1),
+    })
+    const { turn } = await turnOf(pipeline('p').from(asking).to(out))
+    turn.walk(0, records({ n: 1 }), 0, undefined)
+    expect(asked).toEqual([])
+    expect(turn.times).toEqual([-Infinity])
+  })
+
+  test('the watermark is that of the source furthest behind, and goes back with a turn that fails', async () => {
+    const seats: Seat[] = []
+    const watching = operator<Click, Click>({
+      name: 'watching',
+      asks: ['time'],
+      start: (seat, next) => {
+        seats.push(seat)
+        return click => {
+          if (click.n < 0) throw new Error('negative')
+          next(click)
+        }
+      },
+    })
+    const a = stream<Click>('a', { time: click => click.at ?? 0, outOfOrderness: '2 seconds' })
+    const b = stream<Click>('b', { time: click => click.at ?? 0 })
+    const { turn } = await turnOf(pipeline('p').from(a, b).pipe(watching).to(out))
+    const watermark = () => seats[0]?.watermark()
+    turn.walk(0, records({ n: 1, at: 10_000 }), 0, undefined)
+    expect(watermark()).toBe(-Infinity)
+    turn.walk(1, records({ n: 1, at: 20_000 }, { n: 1, at: 15_000 }), 0, undefined)
+    expect(watermark()).toBe(8_000)
+    turn.walk(0, records({ n: 1, at: 12_000 }, { n: -1, at: 90_000 }), 0, undefined)
+    expect(turn.times).toEqual([12_000, 20_000])
+    expect(watermark()).toBe(10_000)
+  })
+})
+
+describe('a function that chooses', () => {
+  const even = stream<Click>('even', { key: () => 'k', time: () => 1 })
+  const odd = stream<Click>('odd', { key: () => 'k', time: () => 1 })
+
+  async function open(turn: Turn, stream: Stream<unknown> | undefined, index: number) {
+    if (stream === undefined) throw new Error('nothing to open')
+    turn.addTarget({ index, stream, wire: await wireOf(stream) })
+  }
+
+  test('asks for each stream once, with everything undone, and then writes to it', async () => {
+    const definition = pipeline('p')
+      .from(keyed)
+      .pipe(
+        tap(() => {}),
+        summed(),
+        map(({ sum }) => ({ n: sum })),
+      )
+      .to(({ n }) => (n > 9 ? undefined : n > 5 ? [even, odd] : n % 2 === 0 ? even : odd))
+    const { turn, tables } = await turnOf(definition)
+    const batch = records(...[1, 1, 1, 4, 5].map(n => ({ user: 'a', n })))
+    const first = turn.walk(0, batch, 0, undefined)
+    expect(first).toMatchObject({ walked: 0, outputs: [], opens: odd })
+    expect(tables.rows).toBe(0)
+    await open(turn, first.opens, 0)
+    const second = turn.walk(0, batch, 0, undefined)
+    expect(second).toMatchObject({ walked: 0, outputs: [], opens: even })
+    await open(turn, second.opens, 1)
+    const third = turn.walk(0, batch, 0, undefined)
+    expect(third.outputs.map(({ target }) => target.stream.name)).toEqual(['odd', 'even', 'odd', 'even', 'odd'])
+    expect(values(third)).toEqual([1, 2, 3, 7, 7].map(n => ({ n })))
+  })
+
+  test.each<[string, unknown, string]>([
+    ['a name', 'even', 'what is given to to() chose a value of type string; choose a stream'],
+    ['null', null, 'what is given to to() chose null'],
+    ['something in an array', [even, 3], 'chose a value of type number'],
+    ['a source', keyed, 'it chose "keyed", a source of pipeline "p", which would never end'],
+    [
+      'a stream of others',
+      stream('others', { source: { stream: 'OTHERS' } }),
+      'which reads a stream that others write',
+    ],
+  ])('that chooses %s fails at that record', async (_, chosen, message) => {
+    const { turn } = await turnOf(
+      pipeline('p')
+        .from(keyed)
+        .to(() => chosen as never),
+    )
+    const { fault } = turn.walk(0, records({ n: 1 }), 0, undefined)
+    expect(fault?.where).toBe('to(...) of pipeline "p"')
+    expect(fault?.error.message).toContain(message)
+  })
+})
+
+describe('no turn', () => {
+  // Bundled, the operators of RxJS have no names to be known by, and turns have to find out.
+  const bundled = <A, B>(step: Operator<A, B>): Operator<A, B> => {
+    return source => ((source as unknown) instanceof Observable ? step(source) : (source as never))
+  }
+
+  test.each<[string, Operator<Click, unknown>, string]>([
+    ['a step that ends the flow', take(2), 'the flow ended there'],
+    ['a step that waits', mergeMap(click => Promise.resolve(click)), 'something is waited for there'],
+  ])('goes on with %s: all is undone, and it says so each time', async (_, step, what) => {
+    const definition = pipeline('p')
+      .from(keyed)
+      .pipe(
+        summed(),
+        map(({ sum }) => ({ n: sum })),
+        bundled(step),
+      )
+      .to(out)
+    const { turn, tables } = await turnOf(definition)
+    for (let time = 0; time < 2; time++) {
+      expect(() => turn.walk(0, records({ n: 1 }, { n: 2 }, { n: 3 }), 0, undefined)).toThrow(what)
+      expect(tables.rows).toBe(0)
+      expect(tables.dirtyBytes).toBe(0)
+    }
+    turn.stop()
+  })
+
+  test('lays our own bugs, or those of its caller, on a record', async () => {
+    const { turn } = await turnOf(pipeline('p').from(clicks).to(out))
+    const batch = records({ n: 1 })
+    const bug = new InvariantError('ours')
+    expect(() =>
+      turn.walk(0, batch, 0, () => {
+        throw bug
+      }),
+    ).toThrow(bug)
+    expect(() =>
+      turn.walk(0, batch, 0, () => {
+        throw new TypeError('cursors')
+      }),
+    ).toThrow('cursors')
+    expect(turn.walk(0, batch, 0, undefined).walked).toBe(1)
+  })
+
+  test('starts with an operator that refuses its seat', async () => {
+    const refuses = operator<Click, Click>({
+      name: 'refuses',
+      asks: [],
+      start: ({ where }) => {
+        throw new DefinitionError('BAD_PIPELINE', `${where} cannot start`, 'mend it')
+      },
+    })
+    await expect(turnOf(pipeline('p').from(clicks).pipe(refuses).to(out))).rejects.toThrow(
+      'step 1 (refuses) of pipeline "p" cannot start',
+    )
+  })
+})
