@@ -165,7 +165,7 @@ export class Ledger {
 
   /** The first message that its owner writes. Rejects with `FencedError` when the ledger does not end where we read it. */
   async claim(): Promise<void> {
-    await this.#append('claim', new Uint8Array(0), this.#floor)
+    await this.#append('claim', new Uint8Array(0), this.#floor, 0)
     this.#isClaimed = true
     this.#claimSentMs = this.#provenMs
   }
@@ -189,12 +189,13 @@ export class Ledger {
    */
   async write(body: Uint8Array, floor: number): Promise<void> {
     let from = 0
+    let part = 0
     while (body.length - from > this.#bytesMax) {
       // A part alone is no entry: its floor would not hold.
-      await this.#append('part', body.subarray(from, from + this.#bytesMax), 0)
+      await this.#append('part', body.subarray(from, from + this.#bytesMax), 0, part++)
       from += this.#bytesMax
     }
-    await this.#append('commit', body.subarray(from), floor)
+    await this.#append('commit', body.subarray(from), floor, part)
     this.#floor = floor
   }
 
@@ -225,14 +226,14 @@ export class Ledger {
     for (const { bytes } of this.#retained.splice(0, dead)) this.#bytes -= bytes
   }
 
-  async #append(kind: MessageKind, body: Uint8Array, floor: number): Promise<void> {
+  async #append(kind: MessageKind, body: Uint8Array, floor: number, part: number): Promise<void> {
     const { stream, partition, witness, clock } = this.#parts
     const before = this.#retained.at(-1)
     const number = this.next
     const { incarnation } = witness
     const { bytes: payload, hash } = seal({
       ...{ kind, incarnation, fence: this.fence, owner: this.#owner, number },
-      ...{ previous: before?.hash ?? '', floor, body },
+      ...{ previous: before?.hash ?? '', part, floor, body },
     })
     const id = `${stream.spec.name}.${partition}/${incarnation}/${number}`
     const expect = before?.position ?? 0
@@ -304,7 +305,9 @@ export class Ledger {
   }
 
   #isOurs(last: Sealed): boolean {
-    return last.hash === this.#sending || last.hash === this.#messageOf(last.number)?.hash
+    if (last.hash === this.#sending || last.hash === this.#messageOf(last.number)?.hash) return true
+    // An answer may be so late that we have purged what it tells of.
+    return last.owner === this.#owner && last.number < (this.#retained[0]?.number ?? 0)
   }
 
   #messageOf(number: number): Retained | undefined {

@@ -10,6 +10,7 @@ const message: LedgerMessage = {
   owner: 'o'.repeat(22),
   number: 300,
   previous: '0123456789abcdef0123456789abcdef',
+  part: 2,
   floor: 129,
   body: Buffer.from('what was committed'),
 }
@@ -31,7 +32,17 @@ test('what was sealed is read back, with the hash of its bytes', () => {
   const kind = fc.constantFrom<MessageKind>('claim', 'part', 'commit')
   const body = fc.uint8Array({ maxLength: 500 })
   const any = fc.record({
-    ...{ kind, body, incarnation: text, owner: text, fence: number, number, floor: number, previous: hash },
+    ...{
+      kind,
+      body,
+      incarnation: text,
+      owner: text,
+      fence: number,
+      number,
+      part: number,
+      floor: number,
+      previous: hash,
+    },
   })
   fc.assert(
     fc.property(any, given => {
@@ -46,7 +57,7 @@ test('equal messages have equal bytes, and a difference anywhere gives another h
   expect(seal({ ...message })).toEqual({ bytes, hash })
   const others: Partial<LedgerMessage>[] = [
     ...[{ kind: 'part' as const }, { incarnation: 'j' }, { fence: 4 }, { owner: 'p' }, { number: 301 }],
-    ...[{ previous: '' }, { floor: 130 }, { body: Buffer.from('what was commited') }],
+    ...[{ previous: '' }, { part: 1 }, { floor: 130 }, { body: Buffer.from('what was commited') }],
   ]
   const hashes = others.map(other => seal({ ...message, ...other }).hash)
   expect(new Set([hash, ...hashes]).size).toBe(others.length + 1)
@@ -81,7 +92,14 @@ test('a message of a later version says which it is, and which this release read
 
 test('what a message takes beside its body fits in what is kept free for it, with the headers of the log', () => {
   const largest = Number.MAX_SAFE_INTEGER
-  const { bytes } = seal({ ...message, fence: largest, number: largest, floor: largest, body: Buffer.alloc(100_000) })
+  const { bytes } = seal({
+    ...message,
+    fence: largest,
+    number: largest,
+    part: largest,
+    floor: largest,
+    body: Buffer.alloc(100_000),
+  })
   const id = `${'l'.repeat(200)}.4095/${message.incarnation}/${largest}`
   expect(bytes.length - 100_000 + `NATS/1.0\r\nNats-Msg-Id: ${id}\r\n\r\n`.length).toBeLessThan(MESSAGE_OVERHEAD)
 })

@@ -20,6 +20,8 @@ export interface LedgerMessage {
   readonly number: number
   /** The hash of the message before; empty in the first. */
   readonly previous: string
+  /** Which of the messages of its entry it is, from 0: the log may hold the last ones of an entry, and not the first. */
+  readonly part: number
   /** Nothing rests on messages below this number. */
   readonly floor: number
   readonly body: Uint8Array
@@ -47,6 +49,7 @@ export function seal(message: LedgerMessage): { readonly bytes: Uint8Array; read
   out.text(message.owner)
   out.varint(message.number)
   out.bytes(Buffer.from(message.previous, 'hex'))
+  out.varint(message.part)
   out.varint(message.floor)
   out.bytes(message.body)
   const digest = digestOf(out.done())
@@ -76,9 +79,10 @@ export function unseal(payload: Uint8Array, where: string): Sealed {
   const owner = from.text(from.varint())
   const number = from.varint()
   const previous = from.bytes(from.varint()).toString('hex')
+  const part = from.varint()
   const floor = from.varint()
   const body = from.bytes(from.varint())
-  return { kind, incarnation, fence, owner, number, previous, floor, body, hash: digest.toString('hex') }
+  return { kind, incarnation, fence, owner, number, previous, part, floor, body, hash: digest.toString('hex') }
 }
 
 function digestOf(bytes: Uint8Array): Buffer {

@@ -55,6 +55,8 @@ export class Recovery {
   state: EntryState | undefined
   position: Position = START
   #parts: Sealed[] = []
+  /** False amid an entry whose first parts a purge has taken, and which nothing rests on therefore. */
+  #isWhole = false
   #entries: Entry[] = []
 
   constructor(
@@ -80,13 +82,18 @@ export class Recovery {
     this.tail = message
     this.tailTime = record.time
     this.position = record.position
-    if (message.kind === 'part') {
-      this.#parts.push(message)
+    const { kind, part } = message
+    this.#isWhole ||= part === 0
+    if (this.#isWhole && kind !== 'claim' && part !== this.#parts.length) {
+      throw broken(`${where} is part ${part} of an entry, and follows ${this.#parts.length}`)
+    }
+    if (kind === 'part') {
+      if (this.#isWhole) this.#parts.push(message)
       return
     }
     if (message.floor > this.floor) this.floor = message.floor
     // Parts that a claim follows are of an owner that did not live to write the last one.
-    if (message.kind === 'commit') this.#apply(message, record, where)
+    if (kind === 'commit' && this.#isWhole) this.#apply(message, record, where)
     this.#parts = []
   }
 
