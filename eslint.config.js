@@ -9,7 +9,7 @@ const portsMend = 'take a Clock or a Chance (src/clock.ts) as an argument, so th
 const simulatedRooms = '{codec,log,stream,state,aggregates,operators,pipeline,actor,placement}'
 
 export default tseslint.config(
-  { ignores: ['dist/', '.bench/', 'node_modules/', '**/*.d.ts'] },
+  { ignores: ['dist/', '.bench/', '.simulate/', 'node_modules/', '**/*.d.ts'] },
   eslint.configs.recommended,
   tseslint.configs.strictTypeChecked,
   {

@@ -40,6 +40,7 @@ async function open() {
     trace,
     crashes: new Map<string, number>(),
     label: (name: string) => name,
+    recordBytesMax: 1024 * 1024,
   }
   const links: Ports[] = []
   const another = async () => {

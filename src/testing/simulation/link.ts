@@ -24,6 +24,8 @@ export interface Ground {
   readonly crashes: Map<string, number>
   /** What a stream is to the simulation, for the names of places: `ledger`, `output`. */
   readonly label: (stream: string) => string
+  /** The largest record, headers included, that the log takes. */
+  readonly recordBytesMax: number
 }
 
 /** Thrown at the server where it gives no answer. */
@@ -105,10 +107,13 @@ export class SimLink {
     const { latency, lateMs } = faults.spans
     const now = clock.elapsed()
     const late = () => chance.fraction() ** 3 * lateMs
-    let arrival = Math.max(this.#arrival, now + chance.between(...latency))
-    if (request.hasId === true && faults.strikes('overtaken')) arrival += late()
+    const soon = now + chance.between(...latency)
+    // However often it stalls: nothing is on its way for longer than what is late at the most.
+    const after = (before: number) => Math.min(Math.max(before, soon) + late(), Math.max(before, soon + lateMs))
+    let arrival = Math.max(this.#arrival, soon)
+    if (request.hasId === true && faults.strikes('overtaken')) arrival = after(soon)
     else {
-      if (faults.strikes('stalled')) arrival += late()
+      if (faults.strikes('stalled')) arrival = after(this.#arrival)
       this.#arrival = arrival
     }
     const replyLost = faults.strikes('replyLost')

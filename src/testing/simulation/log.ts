@@ -3,14 +3,16 @@ import { DefinitionError } from '../../errors.js'
 import type { Log, LogStream, StreamSpec } from '../../log/log.js'
 import { badOption } from '../../options.js'
 import type { SimLink } from './link.js'
-import { RECORD_BYTES_MAX, SimStream } from './stream.js'
+import { SimStream } from './stream.js'
 import { checkName } from './subjects.js'
 
 export class SimLog implements Log {
   readonly description = 'simulated log'
-  readonly recordBytesMax = RECORD_BYTES_MAX
+  readonly recordBytesMax: number
 
-  constructor(readonly link: SimLink) {}
+  constructor(readonly link: SimLink) {
+    this.recordBytesMax = link.ground.recordBytesMax
+  }
 
   async open(spec: StreamSpec): Promise<LogStream> {
     checkName('stream', spec.name)

@@ -11,7 +11,6 @@ import { recreated, refused } from './stored-stream.js'
 import type { StoredStream } from './stored-stream.js'
 import { isFor } from './subjects.js'
 
-export const RECORD_BYTES_MAX = 1024 * 1024
 const RECORDS_IN_FLIGHT = 4096
 const BYTES_IN_FLIGHT = 16 * 1024 * 1024
 
@@ -52,7 +51,10 @@ export class SimStream implements LogStream {
     const head = encodeHeaders(record.headers, id)
     const payload = Uint8Array.from(record.payload)
     const size = head.length + payload.length
-    if (size > RECORD_BYTES_MAX) return queueMicrotask(() => ended(refused('denied', tooLarge(this.spec.name, size))))
+    const { recordBytesMax } = this.link.ground
+    if (size > recordBytesMax) {
+      return queueMicrotask(() => ended(refused('denied', tooLarge(this.spec.name, size, recordBytesMax))))
+    }
     this.#records++
     this.#bytes += size
     const floor = this.#acked
@@ -182,8 +184,8 @@ export class SimStream implements LogStream {
 const readOnly = (name: string): DefinitionError =>
   new DefinitionError('READ_ONLY_STREAM', `stream "${name}" belongs to somebody else`, 'write to another stream')
 
-function tooLarge(stream: string, size: number): DefinitionError {
-  const what = `a record of ${size} bytes for stream "${stream}" is above the limit of ${RECORD_BYTES_MAX}`
+function tooLarge(stream: string, size: number, most: number): DefinitionError {
+  const what = `a record of ${size} bytes for stream "${stream}" is above the limit of ${most}`
   return new DefinitionError('RECORD_TOO_LARGE', what, 'make it smaller')
 }
 

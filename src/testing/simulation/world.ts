@@ -21,6 +21,8 @@ export interface WorldOptions {
   readonly label: (stream: string) => string
   /** Keeps the lines of the trace, not only its hash. */
   readonly keepLines: boolean
+  /** The largest record that the log takes. Default 1 MiB. */
+  readonly recordBytesMax?: number
 }
 
 /** A process and its way to the log. */
@@ -40,13 +42,13 @@ export class World {
   readonly #running = new Set<Running>()
 
   constructor(readonly options: WorldOptions) {
-    const { seed, shares, spans, label, keepLines } = options
+    const { seed, shares, spans, label, keepLines, recordBytesMax = 1024 * 1024 } = options
     this.trace = new Trace(() => this.clock.elapsed(), keepLines)
     this.server = new SimServer(this.clock, this.chance('server'))
     this.faults = new Faults(this.chance('faults'), shares, spans)
     this.#ground = {
       ...{ clock: this.clock, chance: this.chance('ways'), server: this.server, faults: this.faults },
-      ...{ trace: this.trace, crashes: this.crashes, label },
+      ...{ trace: this.trace, crashes: this.crashes, label, recordBytesMax },
     }
     this.trace.add(`seed ${seed}`)
   }

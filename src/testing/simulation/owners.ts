@@ -1,0 +1,90 @@
+/**
+ * Who owns the partitions of a pipeline in a simulation: owners in processes of their own, started beside others that
+ * still work, stand still or are dead, as happens when a cluster is in doubt about who lives.
+ */
+import { PartitionActor } from '../../actor/partition-actor.js'
+import type { ActorEnd, ActorLimits } from '../../actor/partition-actor.js'
+import { messageOf } from '../../errors.js'
+import type { Stage } from '../../pipeline/plan.js'
+import { Streams } from '../../stream/open.js'
+import type { Event } from '../../telemetry/events.js'
+import type { Running, World } from './world.js'
+
+export interface Owner {
+  readonly running: Running
+  readonly stage: Stage
+  readonly partition: number
+  readonly actor: PartitionActor
+  end: ActorEnd | undefined
+}
+
+export interface OwnersParts {
+  readonly world: World
+  readonly stages: readonly Stage[]
+  readonly limits: Partial<ActorLimits>
+  /** How fast the clocks of a new process run. */
+  readonly rate: () => number
+}
+
+export class Owners {
+  readonly all: Owner[] = []
+  /** How often the log accepted a claim. */
+  claims = 0
+  readonly #parts: OwnersParts
+  #launched = 0
+
+  constructor(parts: OwnersParts) {
+    this.#parts = parts
+  }
+
+  /** Starts a process that owns nothing yet. */
+  launch(): Running {
+    const { world, rate } = this.#parts
+    return world.start(`p${++this.#launched}`, event => this.#heard(event), rate())
+  }
+
+  /** Makes a process own a partition, whoever else does. */
+  own(running: Running, stage: Stage, partition: number): Owner {
+    const { world, limits } = this.#parts
+    const { clock, chance, name } = running.process
+    const tell = (event: Event) => this.#heard(event, running)
+    const streams = new Streams(running.ports, { chance, tell, replicas: 1 })
+    const actor = new PartitionActor({
+      ...{ stage, partition, ports: running.ports, streams, clock, chance, tell, replicas: 1, limits },
+    })
+    const owner: Owner = { running, stage, partition, actor, end: undefined }
+    this.all.push(owner)
+    world.trace.add(`${name} is to own partition ${partition} of ${stage.pipeline}`)
+    void actor.run().then(end => {
+      if (!running.process.alive) return
+      owner.end = end
+      const why = 'error' in end ? `${end.why}: ${messageOf(end.error)}` : end.why
+      world.trace.add(`${name} no longer owns partition ${partition} of ${stage.pipeline}: ${why}`)
+    })
+    return owner
+  }
+
+  /** Those that work on a partition, as far as anybody can see. */
+  of(stage: Stage, partition: number): Owner[] {
+    return this.all.filter(
+      one => one.stage === stage && one.partition === partition && one.end === undefined && one.running.process.alive,
+    )
+  }
+
+  /** Those that ended because the log, the definition or we cannot be trusted. */
+  get broken(): Owner[] {
+    return this.all.filter(({ end }) => end?.why === 'halted' || end?.why === 'failed')
+  }
+
+  #heard(event: Event, running?: Running): void {
+    const { trace } = this.#parts.world
+    const who = running?.process.name ?? 'somebody'
+    if (event.type === 'partition.state') {
+      if (event.to === 'running') this.claims++
+      trace.add(`${who}/${event.partition}: ${event.from} to ${event.to}, fence ${event.fence}`)
+    } else if (event.type === 'partition.committed') {
+      const { partition, number, records, outputs } = event
+      trace.add(`${who}/${partition}: committed ${number}, ${records} records, ${outputs} outputs`)
+    } else trace.add(`${who}: ${event.type}`)
+  }
+}

@@ -1,0 +1,457 @@
+/**
+ * One seed: records go in, owners claim, die, freeze and are fenced while the log misbehaves; then all heals, everything
+ * must come out, and the checker judges it.
+ */
+import { filter, map } from 'rxjs'
+import { InvariantError, messageOf, StreamNodeError } from '../../src/errors.js'
+import { encodeHeaders } from '../../src/log/record.js'
+import type { LogRecord } from '../../src/log/record.js'
+import { scan } from '../../src/operators/scan.js'
+import { pipeline } from '../../src/pipeline/pipeline.js'
+import { plan } from '../../src/pipeline/plan.js'
+import type { Stage } from '../../src/pipeline/plan.js'
+import { Inbox } from '../../src/stream/inbox.js'
+import type { Cursor } from '../../src/stream/inbox.js'
+import { Streams } from '../../src/stream/open.js'
+import { stream } from '../../src/stream/stream.js'
+import { silent } from '../../src/telemetry/events.js'
+import { SimChance } from '../../src/testing/simulation/chance.js'
+import { check, outputsDue } from '../../src/testing/simulation/checker.js'
+import type { Came, Given, OutputStream } from '../../src/testing/simulation/checker.js'
+import { Nemesis } from '../../src/testing/simulation/nemesis.js'
+import { Owners } from '../../src/testing/simulation/owners.js'
+import type { StoredStream } from '../../src/testing/simulation/stored-stream.js'
+import { drawSwarm, FAITHLESS } from '../../src/testing/simulation/swarm.js'
+import type { Mode, Swarm } from '../../src/testing/simulation/swarm.js'
+import { World } from '../../src/testing/simulation/world.js'
+
+export interface SeedOptions {
+  readonly mode?: Mode
+  readonly keepLines?: boolean
+}
+
+/** How a seed ended. */
+export interface SeedReport {
+  readonly seed: number
+  readonly mode: Mode
+  /** What is wrong; nothing when all is well. */
+  readonly findings: readonly string[]
+  /** Why it proves nothing although nothing was found: too few faults, claims or records. */
+  readonly invalid: readonly string[]
+  /** In modes where the log breaks its promises: how many partitions halted by name, and readers refused to go on. */
+  readonly halts: number
+  readonly refusals: number
+  /** Outputs were lost by the log, and nobody noticed. Only where that is said to be possible. */
+  readonly silent: boolean
+  readonly records: number
+  readonly claims: number
+  readonly faults: ReadonlyMap<string, number>
+  readonly crashes: ReadonlyMap<string, number>
+  readonly events: number
+  readonly simulatedMs: number
+  readonly hash: string
+  readonly trace: readonly string[]
+}
+
+const RECORDS_MIN = 60
+const CLAIMS_MIN = 10
+const FAULTS_MIN = 30
+const LIVENESS_MS = 600_000
+const ZOMBIES_WAKE_MS = 80_000
+const HALTED_MS = 60_000
+
+export async function runSeed(seed: number, options: SeedOptions = {}): Promise<SeedReport> {
+  const run = new SeedRun(seed, options)
+  return run.run()
+}
+
+interface Seat {
+  readonly stage: Stage
+  readonly partition: number
+}
+
+interface Scene {
+  readonly partitions: number
+  readonly targets: number
+  readonly outPartitions: number
+  /** A second pipeline takes what the first gives. */
+  readonly chained: boolean
+}
+
+class SeedRun {
+  readonly chance: SimChance
+  readonly swarm: Swarm
+  readonly world: World
+  readonly scene: Scene
+  readonly stages: readonly Stage[]
+  readonly owners: Owners
+  readonly nemesis: Nemesis
+  readonly findings: string[] = []
+  readonly given: Given[] = []
+  /** How many records publishers bring in, sooner or later. */
+  published = 0
+  silent = false
+  /** Readers that noticed what the log did. */
+  readonly refusals: string[] = []
+
+  constructor(
+    readonly seed: number,
+    options: SeedOptions,
+  ) {
+    this.chance = new SimChance(seed, 'scene')
+    this.swarm = drawSwarm(new SimChance(seed, 'swarm'), options.mode)
+    const { shares, spans } = this.swarm
+    this.world = new World({ seed, shares, spans, label, keepLines: options.keepLines ?? false, ...this.#limits() })
+    const chained = this.chance.happens(0.35) && this.swarm.mode !== 'trimmed'
+    this.scene = {
+      chained,
+      partitions: this.chance.pick([1, 1, 2]),
+      targets: chained ? 1 : this.chance.pick([1, 1, 2]),
+      outPartitions: chained ? 1 : this.chance.pick([1, 2, 3]),
+    }
+    this.stages = definitions(this.scene, this.swarm).flatMap(plan)
+    const clockRate = this.chance.pick([0, 0.01])
+    this.owners = new Owners({
+      world: this.world,
+      stages: this.stages,
+      limits: {
+        batchRecordsMax: this.chance.pick([3, 8, 512]),
+        mailboxRecordsMax: this.chance.pick([4, 512]),
+        backlogRecordsMax: this.chance.pick([8, 2048]),
+        ...this.chance.pick([
+          {},
+          { ledgerSpareBytes: 500, purgeBytes: 500 },
+          { ledgerSpareBytes: 2000, purgeBytes: 2000 },
+        ]),
+      },
+      rate: () => 1 + clockRate * (2 * this.chance.fraction() - 1),
+    })
+    const { world, owners, stages, swarm } = this
+    this.nemesis = new Nemesis({ world, owners, stages, swarm, chance: world.chance('nemesis') })
+  }
+
+  #limits() {
+    return { recordBytesMax: this.chance.happens(0.3) ? 1500 : 1024 * 1024 }
+  }
+
+  async run(): Promise<SeedReport> {
+    const { world, swarm, chance } = this
+    if (swarm.mode === 'blind') world.server.quirks.blindMs = 15
+    await this.#publish()
+    for (let i = 0; i < 3; i++) this.owners.launch()
+    const blows = 26 + chance.whole(14)
+    const every = chance.pick([300, 900, 2500])
+    const breach = FAITHLESS.has(swarm.mode) ? Math.floor(blows * chance.between(0.4, 0.9)) : -1
+    this.nemesis.claim()
+    for (let blow = 0; blow < blows || this.owners.claims < CLAIMS_MIN; blow++) {
+      await world.pass(every * 2 * chance.fraction())
+      if (blow === breach) this.#breach()
+      if (blow < blows) this.nemesis.strike()
+      else this.nemesis.claim()
+      if (blow > 4 * blows) break
+    }
+    world.faults.heal()
+    await this.#settle()
+    this.#judge()
+    return this.#report()
+  }
+
+  /** Publishers, some of whom repeat themselves, bring records in all the time. */
+  async #publish(): Promise<void> {
+    const { world, chance, scene, swarm } = this
+    const outside = world.outside('publishers')
+    const streams = new Streams(outside, { chance: world.chance('publisher'), tell: silent, replicas: 1 })
+    const opened = await this.#within(streams.open(inputOf(scene, swarm), 'write'))
+    const stored = world.server.streams.get('input')!
+    const count = (this.published = RECORDS_MIN + chance.whole(40))
+    let at = 0
+    for (let i = 0; i < count; i++) {
+      const one: Given = { id: `r${i}`, key: `k${chance.whole(5)}`, value: 1 + chance.whole(1000) }
+      const { partition, payload } = opened.wire.write(one, {}, one.id)
+      const append = { partition, id: one.id, expect: undefined, head: encodeHeaders(undefined, one.id), payload }
+      const store = () => {
+        const { ending } = stored.append(append)
+        if (ending !== 'stored') world.clock.after(200, store)
+        else if (!this.given.includes(one)) this.given.push(one)
+      }
+      at += chance.happens(0.5) ? 0 : chance.fraction() * 500
+      world.clock.after(at, store)
+      if (chance.happens(0.2)) world.clock.after(at + swarm.windowMs * 0.8 * chance.fraction(), store)
+    }
+  }
+
+  /** Waits in simulated time. */
+  async #within<T>(promise: Promise<T>): Promise<T> {
+    let done = false
+    const settled = () => void (done = true)
+    promise.then(settled, settled)
+    await this.world.clock.run(() => done)
+    return promise
+  }
+
+  /** The log breaks its promises. */
+  #breach(): void {
+    const { world, swarm, chance } = this
+    const ledger = world.server.streams.get(`${chance.pick(this.stages).pipeline}-0-ledger`)
+    const outputs = [...world.server.streams.keys()].filter(name => name.startsWith('out'))
+    const partition = chance.whole(ledger?.spec.partitions ?? 1)
+    if (swarm.mode === 'amnesia') {
+      if ((ledger?.forget(partition, 1 + chance.whole(6)) ?? 0) > 0) world.faults.land('amnesia')
+    } else if (swarm.mode === 'forgetful' && outputs.length > 0) {
+      const output = world.server.streams.get(chance.pick(outputs))!
+      if (output.forget(chance.whole(output.spec.partitions), 1 + chance.whole(4)) > 0) world.faults.land('amnesia')
+    } else if (swarm.mode === 'reborn') {
+      if (ledger === undefined) return
+      world.server.drop(ledger.spec.name)
+      world.faults.land('amnesia')
+    } else if (swarm.mode === 'damaged' && ledger !== undefined) {
+      const own = ledger.records.filter(one => one.partition === partition)
+      if (own.length === 0) return
+      world.faults.land('damaged')
+      ledger.damage(chance.pick(own).position, payload => damaged(payload, chance))
+    }
+    world.trace.add(`the log breaks its promises: ${swarm.mode}`)
+  }
+
+  /** All is well from now on; whoever is needed is started, and everything must come out. */
+  async #settle(): Promise<void> {
+    const { world, owners, swarm } = this
+    const healed = world.clock.elapsed()
+    for (;;) {
+      const needed = this.#seats().filter(seat => !this.#isHalted(seat))
+      for (const { stage, partition } of needed) {
+        if (owners.of(stage, partition).every(one => one.running.process.frozen)) {
+          owners.own(owners.launch(), stage, partition)
+        }
+      }
+      await world.pass(1000)
+      const passed = world.clock.elapsed() - healed
+      if (needed.length < this.#seats().length) {
+        // What halted is waited for by the others in vain.
+        if (needed.length === 0 || passed > HALTED_MS) return
+      } else if (await this.#isDone()) break
+      if (passed > LIVENESS_MS) {
+        this.#tellNotLive()
+        return
+      }
+    }
+    await world.pass(swarm.mode === 'zombie' || swarm.mode === 'late' ? ZOMBIES_WAKE_MS : 12_000)
+    await this.#stop()
+  }
+
+  /** All partitions of all pipelines. */
+  #seats(): Seat[] {
+    return this.stages.flatMap(stage =>
+      Array.from({ length: stage.partitions }, (_, partition) => ({ stage, partition })),
+    )
+  }
+
+  #isHalted({ stage, partition }: Seat): boolean {
+    return this.owners.broken.some(one => one.stage === stage && one.partition === partition)
+  }
+
+  #tellNotLive(): void {
+    this.findings.push(`not live: not all is out after ${LIVENESS_MS / 60_000} minutes without faults`)
+    for (const { actor, running, end } of this.owners.all) {
+      if (end === undefined) this.world.trace.add(`${running.process.name}: ${JSON.stringify(actor.status())}`)
+    }
+  }
+
+  async #isDone(): Promise<boolean> {
+    const { owners, given, world } = this
+    if (given.length < this.published) return false
+    const isOut = this.#stored().every(({ stored, takes }) => stored.length >= outputsDue(given, takes))
+    if (!isOut && !['trimmed', 'forgetful'].includes(this.swarm.mode)) return false
+    const caughtUp = new Set<Seat>()
+    const seats = this.#seats()
+    for (const seat of seats) {
+      for (const { actor, running } of owners.of(seat.stage, seat.partition)) {
+        if (!running.process.frozen) void actor.caughtUp().then(is => is && caughtUp.add(seat))
+      }
+    }
+    await world.pass(1000)
+    return caughtUp.size === seats.length
+  }
+
+  async #stop(): Promise<void> {
+    const working = this.#seats().flatMap(({ stage, partition }) => this.owners.of(stage, partition))
+    for (const { actor } of working) actor.stop()
+    await this.world.pass(30_000)
+    for (const { end, running, partition } of working) {
+      if (end === undefined) this.findings.push(`${running.process.name} did not stop partition ${partition} in 30 s`)
+    }
+  }
+
+  #judge(): void {
+    const { owners, swarm, findings } = this
+    for (const { end, partition, running } of owners.broken) {
+      if (end === undefined || !('error' in end)) continue
+      const named = end.error instanceof StreamNodeError && !(end.error instanceof InvariantError)
+      if (FAITHLESS.has(swarm.mode) && named) continue
+      findings.push(`${running.process.name} ${end.why} partition ${partition}: ${messageOf(end.error)}`)
+    }
+    if (owners.broken.length > 0) return
+    const found = check({ given: this.#givenInOrder(), outputs: this.#outputs() })
+    if (this.refusals.length > 0 && FAITHLESS.has(swarm.mode)) return
+    findings.push(...this.refusals)
+    // What a stream of outputs lost at its end, and others have filled since, nobody can see: so the guarantees say.
+    if (swarm.mode === 'forgetful') this.silent = found.some(({ kind }) => kind === 'lost')
+    for (const { kind, what } of found) if (!this.silent) findings.push(`${kind}: ${what}`)
+  }
+
+  /** As the input stream holds them. */
+  #givenInOrder(): Given[] {
+    return this.world.server.streams.get('input')!.records.map(record => valueOf(record) as Given)
+  }
+
+  #outputs(): OutputStream[] {
+    return this.#stored().map(output => {
+      const stored = this.world.server.streams.get(output.name)
+      return { ...output, read: stored === undefined ? [] : this.#read(stored) }
+    })
+  }
+
+  #stored(): Omit<OutputStream, 'read'>[] {
+    const { scene, world, swarm } = this
+    const names = scene.targets === 2 ? ['out-even', 'out-odd'] : scene.chained ? ['out', 'out-last'] : ['out']
+    return names.map((name, index) => ({
+      name,
+      by: name === 'out-last' ? 'second' : 'first',
+      takes: ({ count }) => scene.targets === 1 || count % 2 === index,
+      stored: world.server.streams.get(name)?.records.map(cameOf) ?? [],
+      isTrimmed: swarm.mode === 'trimmed',
+      mayRepeatInStream: swarm.mode === 'late' || swarm.mode === 'trimmed',
+    }))
+  }
+
+  /** What a reader of ours sees of it. */
+  #read(stored: StoredStream): Came[] {
+    const chance = new SimChance(this.seed, 'reader')
+    const came: Came[] = []
+    for (let partition = 0; partition < stored.spec.partitions; partition++) {
+      const rows = new Map<string, Cursor>()
+      const cursors = {
+        get: (writer: string) => rows.get(writer),
+        set: (writer: string, to: Cursor) => void rows.set(writer, to),
+      }
+      const fromStart = this.swarm.mode !== 'trimmed'
+      const inbox = new Inbox(cursors, {
+        fromStart,
+        foreignAfter: 0,
+        tell: silent,
+        stream: stored.spec.name,
+      })
+      const all = stored.records.filter(one => one.partition === partition)
+      try {
+        for (let at = 0; at < all.length;) {
+          const batch = all.slice(at, (at += 1 + chance.whole(5)))
+          for (const record of inbox.take(batch)) {
+            inbox.passed(record)
+            came.push(cameOf(record))
+          }
+        }
+      } catch (error) {
+        this.refusals.push(`a reader of ${stored.spec.name} cannot go on: ${messageOf(error)}`)
+      }
+    }
+    return came
+  }
+
+  #report(): SeedReport {
+    const { seed, swarm, findings, owners, world, given } = this
+    const invalid: string[] = []
+    const atLeast = (what: string, count: number, least: number) => {
+      if (count < least) invalid.push(`${count} ${what}, not ${least}`)
+    }
+    atLeast('records', given.length, RECORDS_MIN)
+    const halts = owners.broken.length
+    if (halts === 0) {
+      atLeast('claims', owners.claims, CLAIMS_MIN)
+      atLeast('faults', world.faults.total, FAULTS_MIN)
+    }
+    return {
+      ...{
+        seed,
+        mode: swarm.mode,
+        findings: [...new Set(findings)],
+        invalid,
+        halts,
+        silent: this.silent,
+        refusals: this.refusals.length,
+        records: given.length,
+      },
+      ...{ claims: owners.claims, faults: world.faults.landed, crashes: world.crashes },
+      ...{ events: world.clock.events, simulatedMs: world.clock.elapsed() },
+      ...{ hash: world.trace.hash, trace: world.trace.lines },
+    }
+  }
+}
+
+function label(name: string): string {
+  if (name.endsWith('-ledger')) return 'ledger'
+  return name.startsWith('out') ? 'output' : name
+}
+
+function inputOf({ partitions }: Scene, { windowMs }: Swarm) {
+  return stream<Given>('input', { key: 'key', partitions, dedupWindow: windowMs })
+}
+
+interface State {
+  readonly of: string
+  readonly key: string
+  readonly count: number
+  readonly sum: number
+  readonly fold: number
+}
+
+function definitions(scene: Scene, swarm: Swarm) {
+  const options = {
+    ...({ key: 'key', partitions: scene.outPartitions, dedupWindow: swarm.windowMs } as const),
+    ...(swarm.mode === 'trimmed' && { retention: { records: 15 } }),
+  }
+  const flow = pipeline('sim')
+    .from(inputOf(scene, swarm))
+    .pipe(
+      filter(one => one.value % 5 !== 0),
+      map(one => ({ ...one, value: one.value * 2 })),
+      scan(fold, BEGIN),
+    )
+  if (scene.targets === 2) {
+    const [even, odd] = [flow.as('out-even', options), flow.as('out-odd', options)]
+    return [flow.to(({ count }) => (count % 2 === 0 ? even : odd))]
+  }
+  const out = flow.as('out', options)
+  if (!scene.chained) return [flow.to(out)]
+  const second = pipeline('sim2')
+    .from(out)
+    .pipe(
+      map(({ of, key, sum }) => ({ id: of, key, value: sum })),
+      scan(fold, BEGIN),
+    )
+  return [flow.to(out), second.to(second.as('out-last', options))]
+}
+
+const BEGIN: State = { of: '', key: '', count: 0, sum: 0, fold: 7 }
+
+function fold(state: State, { id, key, value }: Given): State {
+  return {
+    ...{ of: id, key, count: state.count + 1, sum: state.sum + value },
+    fold: (state.fold * 31 + value) % 1_000_003,
+  }
+}
+
+function valueOf(record: LogRecord): unknown {
+  return JSON.parse(new TextDecoder().decode(record.payload))
+}
+
+function cameOf(record: LogRecord): Came {
+  return { ...(valueOf(record) as State), id: record.id }
+}
+
+/** Cut short, or with one bit turned. */
+function damaged(payload: Uint8Array, chance: SimChance): Uint8Array {
+  if (chance.happens(0.3)) return payload.slice(0, chance.whole(payload.length))
+  const turned = payload.slice()
+  turned[chance.whole(turned.length)]! ^= 1 << chance.whole(8)
+  return turned
+}
