@@ -6,6 +6,7 @@ import type { OpenCodec } from '../codec/codec.js'
 import { validated, type Direction } from '../codec/validate.js'
 import { DefinitionError, RecordError, StreamNodeError, messageOf } from '../errors.js'
 import type { Append } from '../log/log.js'
+import { HeaderSearch } from '../log/header-search.js'
 import { headerFault, type LogRecord } from '../log/record.js'
 import { badOption } from '../options.js'
 import { decodeBatch, encodeBatch, type Framed } from './batch.js'
@@ -298,11 +299,12 @@ function checkUnicode(name: string, key: Key): void {
   throw new DefinitionError('BAD_KEY', what, 'cut texts between whole characters')
 }
 
-const OURS = Buffer.from('Sn-')
+const KEY = new HeaderSearch(KEY_HEADER)
+const TIME = new HeaderSearch(TIME_HEADER)
 
-/** True when no header of ours is in the block: most often so, and found without making a text of it. */
+/** True when neither key nor time is in the block: most often so, and found without making a text of it. */
 function saysNothing({ head }: LogRecord): boolean {
-  return head.length === 0 || Buffer.from(head.buffer, head.byteOffset, head.byteLength).indexOf(OURS) < 0
+  return head.length === 0 || (KEY.in(head) < 0 && TIME.in(head) < 0)
 }
 
 function keyIn(from: LogRecord): Key | undefined {
