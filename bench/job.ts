@@ -19,11 +19,12 @@ export interface View {
   readonly user: string
   readonly page: string
   readonly ms: number
+  readonly at: number
   readonly slow: boolean
 }
 
 export const isHuman = (click: Click): boolean => !click.bot
-export const viewOf = ({ user, page, ms }: Click): View => ({ user, page, ms, slow: ms > 250 })
+export const viewOf = ({ user, page, ms, at }: Click): View => ({ user, page, ms, at, slow: ms > 250 })
 
 /** The n-th click, 84 bytes of JSON or a little less. */
 export function clickOf(n: number, users: number): Click {

@@ -104,8 +104,8 @@ async function pipeOurs(
   records: number,
 ): Promise<{ rate: number; p99: number }> {
   const run = `pipe${++runs}`
-  const clicks = stream<Click>(source, { key: 'user', partitions })
-  const views = stream<View>(`${run}-out`, { key: 'user', partitions })
+  const clicks = stream<Click>(source, { key: 'user', time: 'at', partitions })
+  const views = stream<View>(`${run}-out`, { key: 'user', time: 'at', partitions })
   const definition = pipeline(run).from(clicks).pipe(filter(isHuman), map(viewOf)).to(views)
   const probe = new Probe(source, views.name)
   const began = performance.now()

@@ -60,10 +60,15 @@ export function encodeHeaders(headers: Readonly<Record<string, string>> | undefi
 
 /** What is wrong with a header, or undefined: the block is text in lines, so names and values must be such. */
 export function headerFault(name: string, value: string): string | undefined {
-  if (!/^[!-9;-~]+$/.test(name)) return `header name ${JSON.stringify(name)} must be visible ASCII without a colon`
+  if (name !== goodName && !/^[!-9;-~]+$/.test(name))
+    return `header name ${JSON.stringify(name)} must be visible ASCII without a colon`
   if (/[\r\n]/.test(value)) return `header ${name} has a line break in its value`
+  goodName = name
   return undefined
 }
+
+/** What was found good last: most records have the headers of the one before. */
+let goodName = ''
 
 function decodeHeaders(head: Uint8Array): Record<string, string> {
   const headers = Object.create(null) as Record<string, string>

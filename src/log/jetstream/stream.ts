@@ -53,12 +53,13 @@ export class JetStreamStream implements LogStream {
   }
 
   send(record: Append, ended: (ending: Ending) => void): void {
-    const refusal = this.#refusal(record)
+    // Each part is asked for once: those of outputs are made when they are.
+    const { partition, payload, id, headers, expect } = record
+    const refusal = this.#refusal({ partition, payload, id, headers, expect } as Append)
     if (refusal !== undefined) {
       queueMicrotask(() => ended(refusal))
       return
     }
-    const { partition, payload, id, headers, expect } = record
     const subject = this.#subject(partition)
     if (id === undefined || expect === undefined) {
       this.#writer.send(this.#lane, subject, encodeHeaders(headers, id), payload, ended)
