@@ -26,7 +26,7 @@ class LeapingClock implements Clock {
   #leapt = 0
   now = () => systemClock.now() + this.#leapt
   elapsed = () => systemClock.elapsed() + this.#leapt
-  after = systemClock.after
+  after: Clock['after'] = (ms, then) => systemClock.after(ms, then)
   leap(ms: number): void {
     this.#leapt += ms
   }
