@@ -5,8 +5,9 @@
 import type { DefinitionError } from '../errors.js'
 import { definitionOf, type OperatorDefinition, type Push, type Seat } from '../operators/operator.js'
 import type { Tables } from '../state/tables.js'
+import { doubted } from './doubt.js'
 import type { Stage } from './plan.js'
-import { Segment, type Trace } from './segment.js'
+import { Segment, type SegmentSteps, type Trace } from './segment.js'
 
 /** What a chain is built from. */
 export interface ChainParts {
@@ -16,6 +17,8 @@ export interface ChainParts {
   readonly watermark: () => number
   /** Takes what comes out at the end. */
   readonly give: Push<unknown>
+  /** Looks for steps of RxJS that remember, at a multiple of the cost. */
+  readonly doubts: boolean
 }
 
 export class Chain {
@@ -26,7 +29,7 @@ export class Chain {
   readonly #trace: Trace
 
   /** Throws a `DefinitionError` when a step cannot be set up. */
-  constructor({ stage, tables, trace, watermark, give }: ChainParts) {
+  constructor({ stage, tables, trace, watermark, give, doubts }: ChainParts) {
     this.#trace = trace
     const { steps } = stage
     const seats = seatsOf(stage)
@@ -41,13 +44,10 @@ export class Chain {
       let start = end
       while (start > 0 && definitionOf(steps[start - 1]) === undefined) start -= 1
       const called = steps.slice(start, end).map((_, index) => calledIn(stage, start + index))
-      const segment = new Segment(
-        { operators: steps.slice(start, end), called, of: `pipeline "${stage.pipeline}"` },
-        next,
-        trace,
-      )
+      const run = { operators: steps.slice(start, end), called, of: `pipeline "${stage.pipeline}"` }
+      const { segment, push } = doubts ? doubted(run, next, trace) : trusted(run, next, trace)
       this.#segments.push(segment)
-      next = segment.push
+      next = push
       end = start
     }
     this.push = next
@@ -107,6 +107,11 @@ interface Named {
 }
 interface Step {
   readonly step: number
+}
+
+function trusted(steps: SegmentSteps, next: Push<unknown>, trace: Trace) {
+  const segment = new Segment(steps, next, trace)
+  return { segment, push: segment.push }
 }
 
 function calledIn({ names }: Stage, step: number): string {

@@ -65,9 +65,8 @@ export class Outlet {
   give(): (value: unknown) => void {
     const { choose, targets } = this.#stage
     if (choose !== undefined) return value => this.#choose(choose, value)
-    const name = (targets[0] as Stream<unknown>).name
-    const only = this.#open.get(name)
-    return value => this.#write(only ?? this.#opened(targets[0] as Stream<unknown>), value)
+    const target = targets[0] as Stream<unknown>
+    return value => this.#write(this.#opened(target), value)
   }
 
   /** Takes back what came after the first `count` outputs. */

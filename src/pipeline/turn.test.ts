@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { filter, map, mergeMap, Observable, take, tap } from 'rxjs'
+import { filter, map, mergeMap, Observable, skip, take, tap } from 'rxjs'
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { SchemaStore } from '../codec/codec.js'
 import { DefinitionError, InvariantError } from '../errors.js'
@@ -26,14 +26,14 @@ async function wireOf(of: Stream<unknown>): Promise<Wire<unknown>> {
   return new Wire(of, await settingsOf(of).codec.open(noSchemas), { recordBytesMax: 1 << 20 })
 }
 
-async function turnOf(definition: Definition) {
+async function turnOf(definition: Definition, options: { readonly doubts?: boolean } = {}) {
   const [stage] = plan(definition) as [ReturnType<typeof plan>[number]]
   const tables = new Tables()
   const sources = await Promise.all(stage.sources.map(wireOf))
   const targets = await Promise.all(
     stage.targets.map(async (stream, index) => ({ index, stream, wire: await wireOf(stream) })),
   )
-  return { tables, turn: new Turn(stage, { partition: 0, tables, sources, targets }) }
+  return { tables, turn: new Turn(stage, { partition: 0, tables, sources, targets, ...options }) }
 }
 
 let position = 0
@@ -206,6 +206,21 @@ describe('what a record fails at', () => {
     expect(walked).toBe(1)
     expect(fault?.error.code).toBe('BAD_BYTES')
     expect(fault?.where).toBe('stream "clicks"')
+  })
+
+  test('when it is one of a batch takes the message with it, and says which one it was', async () => {
+    const batched = stream<Click>('batched', { format: 'batch', key: click => click.user as string })
+    const { turn } = await turnOf(pipeline('p').from(batched).pipe(summed()).to(out))
+    const batch = (...texts: string[]) => record(encodeBatch(texts.map(text => ({ payload: Buffer.from(text) }))))
+    const whole = batch('{"user":"a","n":1}')
+    const fault = (second: LogRecord) => {
+      const outcome = turn.walk(0, [whole, second], 0, undefined)
+      expect(outcome).toMatchObject({ walked: 1, outputs: [{}] })
+      return outcome.fault?.error.message
+    }
+    expect(fault(batch('{"user":"a","n":1}', '{'))).toContain(', record 1 of its batch: the record is not JSON')
+    expect(fault(batch('{"n":1}'))).toContain(', record 0 of its batch: the key function of stream "batched" must give')
+    expect(fault(record(Buffer.from('no batch')))).toContain('the bytes are no batch of records')
   })
 
   test('when what comes out cannot be written names the target', async () => {
@@ -490,5 +505,47 @@ describe('no turn', () => {
     await expect(turnOf(pipeline('p').from(clicks).pipe(refuses).to(out))).rejects.toThrow(
       'step 1 (refuses) of pipeline "p" cannot start',
     )
+  })
+})
+
+describe('a turn that doubts', () => {
+  const byIndex = map((click: Click, index: number) => ({ ...click, index }))
+  let last = 0
+  const byClosure = map(({ n }: Click) => ({ n: n - last + 0 * (last = n) }))
+
+  test.each<[string, Operator<Click, unknown>]>([
+    ['skip', skip(1)],
+    ['the index of a value', byIndex],
+    ['a variable outside', byClosure],
+    [
+      'a step that fails only after others',
+      map((click: Click, index) => (index > 1 ? JSON.parse('{') : click) as Click),
+    ],
+  ])('finds %s', async (_, step) => {
+    const { turn } = await turnOf(pipeline('p').from(clicks).pipe(step).to(out), { doubts: true })
+    expect(() => turn.walk(0, records({ n: 1 }, { n: 2 }, { n: 3 }), 0, undefined)).toThrow(
+      'a value alone gives something else there than after others',
+    )
+  })
+
+  test('gives what one that does not doubt gives, and fails where that fails', async () => {
+    const steps = pipeline('p')
+      .from(keyed)
+      .pipe(
+        tap(click => {
+          if (click.n === 4) throw new Error('four')
+          click.n += 1
+        }),
+        mergeMap(click => [click, { ...click, n: 2 * click.n }]),
+        summed(),
+        filter(({ sum }) => sum !== 6),
+      )
+      .to(out)
+    const batch = records(...[1, 2, 3, 4].map(n => ({ user: 'a', n })))
+    const trusting = (await turnOf(steps)).turn.walk(0, batch, 0, undefined)
+    const doubting = (await turnOf(steps, { doubts: true })).turn.walk(0, batch, 0, undefined)
+    expect(values(doubting)).toEqual(values(trusting))
+    expect(doubting.walked).toBe(3)
+    expect(doubting.fault?.error.message).toBe(trusting.fault?.error.message)
   })
 })

@@ -45,6 +45,11 @@ export interface TurnParts {
   /** One for each source of the stage, in that order. */
   readonly sources: readonly Wire<unknown>[]
   readonly targets: readonly TurnTarget[]
+  /**
+   * For tests: each value also goes through fresh chains of the RxJS steps, and a step that remembers others is a
+   * `BAD_PIPELINE`. Functions of the user's are called twice.
+   */
+  readonly doubts?: boolean
 }
 
 /** Takes the place of a key where a record has none; nobody reads it. */
@@ -79,6 +84,7 @@ export class Turn {
       trace: this.#trace,
       watermark: () => this.#watermark(),
       give: this.#outlet.give(),
+      doubts: parts.doubts ?? false,
     })
   }
 
