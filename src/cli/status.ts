@@ -39,7 +39,7 @@ const HEAD = [
   'partition',
   'state',
   'fence',
-  'commits',
+  'number',
   'position',
   'behind',
   'outbox',

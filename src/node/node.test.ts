@@ -161,14 +161,6 @@ test('asks until nothing moves where a road leads back', async () => {
   expect(puppets[0].asked.filter(one => one === 'caughtUp')).toHaveLength(6)
 })
 
-test('asks a partition again as long as it has not caught up, and no longer', async () => {
-  const { node, puppets } = await nodeOf()
-  let left = 3
-  puppets[1].onCatchUp = () => --left === 0
-  expect(await node.caughtUp()).toBe(true)
-  expect(puppets.map(({ asked }) => asked.length - 1)).toEqual([1, 3, 1])
-})
-
 test('has not caught up when a partition has ended', async () => {
   const { node, puppets } = await nodeOf()
   puppets[0].end({ why: 'fenced' })

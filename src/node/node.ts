@@ -3,7 +3,7 @@
  * file and no signal; `start.ts` and the command do.
  */
 import { PartitionActor, type ActorEnd, type PartitionStatus } from '../actor/partition-actor.js'
-import { pause, type Chance, type Clock } from '../clock.js'
+import type { Chance, Clock } from '../clock.js'
 import type { Ports } from '../log/ports.js'
 import type { Definition } from '../pipeline/definition.js'
 import { plan, type Stage } from '../pipeline/plan.js'
@@ -84,7 +84,7 @@ export async function runNode(ports: Ports, definitions: readonly Definition[], 
       return ended
     },
     async caughtUp() {
-      await catchUp(actors, depthOf(stages), clock)
+      await catchUp(actors, depthOf(stages))
       return ends.length === 0
     },
     ended,
@@ -109,25 +109,11 @@ function endOf(ends: readonly SeatEnd[], inTime: boolean | undefined): NodeEnd {
  * What one pipeline publishes another may read, so one round is not enough: as many as the longest chain is long, fewer
  * when a round moved nothing.
  */
-async function catchUp(actors: readonly Hosted[], depth: number, clock: Clock): Promise<void> {
+async function catchUp(actors: readonly Hosted[], depth: number): Promise<void> {
   for (let round = 0; round < depth; round++) {
     const before = standOf(actors)
-    await Promise.all(actors.map(actor => untilCaughtUp(actor, clock)))
+    await Promise.all(actors.map(actor => actor.caughtUp()))
     if (round > 0 && standOf(actors) === before) return
-  }
-}
-
-const LOOK_MIN_MS = 5
-const LOOK_MAX_MS = 100
-
-/** Asks again and again; the log is not asked as long as the actor itself knows of something to do. */
-async function untilCaughtUp(actor: Hosted, clock: Clock): Promise<void> {
-  for (let waitMs = LOOK_MIN_MS; ; waitMs = Math.min(waitMs * 2, LOOK_MAX_MS)) {
-    const { state, lag = 0, outbox } = actor.status()
-    const mayBe = state !== 'running' || (lag === 0 && outbox === 0)
-    // While the log is away nobody can say.
-    if (mayBe && (await actor.caughtUp().catch(() => false))) return
-    await pause(clock, waitMs)
   }
 }
 
