@@ -1,0 +1,155 @@
+/**
+ * The production code with one hole put back at a time: each was found to break a promise when the protocol was written
+ * without its rule. A suite of seeds that lets one of them pass has gone blind.
+ */
+import type { Change } from './build.js'
+
+export interface Mutant {
+  readonly name: string
+  /** What it does wrong. */
+  readonly does: string
+  readonly changes: readonly Change[]
+}
+
+const LEDGER = 'src/state/ledger.ts'
+const RECOVERY = 'src/state/recovery.ts'
+const COMMIT = 'src/actor/commit.ts'
+const PUBLISHER = 'src/actor/publisher.ts'
+const ACTOR = 'src/actor/partition-actor.ts'
+const INPUT = 'src/actor/input.ts'
+const SENDER = 'src/stream/sender.ts'
+const INBOX = 'src/stream/inbox.ts'
+
+function mutant(name: string, does: string, ...changes: readonly (readonly [string, string, string])[]): Mutant {
+  return { name, does, changes: changes.map(([file, from, to]) => ({ file, from, to })) }
+}
+
+export const mutants: readonly Mutant[] = [
+  mutant('no-compare-and-set', 'writes to the ledger without an expectation', [
+    LEDGER,
+    'stream.append({ partition, payload, id, expect })',
+    'stream.append({ partition, payload, id })',
+  ]),
+  mutant('no-ordinal', 'gives each owner ids of its own, where compare-and-set alone does not hold', [
+    LEDGER,
+    '/${incarnation}/${number}`',
+    '/${incarnation}/${this.#owner}/${number}`',
+  ]),
+  mutant('identity-by-number', 'takes an entry of its fence and number for its own', [
+    LEDGER,
+    'if (last?.hash === hash) return last.position',
+    'if (last?.number === number) return last.position',
+  ]),
+  mutant('repeat-is-mine', 'takes a repeat for a message of its own', [
+    LEDGER,
+    "ending.ending === 'stored' && !ending.repeat",
+    "ending.ending === 'stored'",
+  ]),
+  mutant('unknown-is-stored', 'takes a write without an answer for stored', [
+    LEDGER,
+    'if (last?.hash === before?.hash) return undefined',
+    'if (last?.hash === before?.hash) return (last?.position ?? 0) + 1',
+  ]),
+  mutant(
+    'output-before-commit',
+    'publishes before the entry is acknowledged',
+    [
+      COMMIT,
+      '    await ledger.write(body, floor)\n    this.#isWriting = false\n',
+      "    publisher.take(number, '00000000', outputs)\n    await ledger.write(body, floor)\n    this.#isWriting = false\n",
+    ],
+    [COMMIT, '    publisher.take(number, ledger.tail.hash, outputs)\n', ''],
+  ),
+  mutant(
+    'no-guard',
+    'sends outputs without knowing that it is the owner',
+    [PUBLISHER, 'guard: () => this.#guard(log), ', ''],
+    [PUBLISHER, '  #guard(log: LogStream)', '  guard(log: LogStream)'],
+  ),
+  mutant('no-settling-of-old', 'sends an id again that the log may have forgotten', [
+    SENDER,
+    '(firstSentMs as number) <= this.#clock.elapsed()',
+    '(firstSentMs as number) === -1 - this.#clock.elapsed()',
+  ]),
+  mutant('recovered-as-fresh', 'sends what a former owner committed without looking for it', [
+    PUBLISHER,
+    '{ ms: sentMs, floor }',
+    'undefined',
+  ]),
+  mutant('age-by-own-tail', 'takes outputs of long ago for young ones', [
+    PUBLISHER,
+    'claimed.elapsedMs - Math.max(0, claimed.time - time)',
+    'claimed.elapsedMs + 0 * time',
+  ]),
+  mutant(
+    'note-last-acknowledged',
+    'notes the end of the stream instead of where the oldest unconfirmed output may stand',
+    [SENDER, 'return this.#line[this.#head]?.floor ?? this.#end', 'return this.#end'],
+  ),
+  mutant('confirms-the-highest', 'says that all up to the highest acknowledged output are acknowledged', [
+    PUBLISHER,
+    '    if (n !== this.confirmed + 1) {',
+    '    this.confirmed = Math.max(n, this.confirmed)\n    if (n !== this.confirmed) {',
+  ]),
+  mutant('confirms-what-was-sent', 'tells readers that all before an output are there', [
+    PUBLISHER,
+    'outHeader(lane.line(partition).confirmed, this.entry)',
+    'outHeader(this.output.n - 1, this.entry)',
+  ]),
+  mutant('purges-outputs', 'purges entries whose outputs are not out', [
+    COMMIT,
+    'Math.min(tables.floor(), publisher.oldest, number)',
+    'Math.min(tables.floor(), number)',
+  ]),
+  mutant('purges-rows', 'purges entries that hold rows which stand nowhere else', [
+    COMMIT,
+    'Math.min(tables.floor(), publisher.oldest, number)',
+    'Math.min(publisher.oldest, number)',
+  ]),
+  mutant('no-chain', 'reads over a hole in the ledger', [
+    RECOVERY,
+    '        throw new ChainBroken(`${where} has number',
+    '        void new ChainBroken(`${where} has number',
+  ]),
+  mutant('no-witness', 'believes whatever is left of the ledger', [
+    LEDGER,
+    '  if (missing === undefined) return\n',
+    '  if (missing !== null) return\n',
+  ]),
+  mutant('judges-when-overtaken', 'halts for what its successor did', [
+    LEDGER,
+    '  await ledger.look()\n  throw broken(',
+    '  throw broken(',
+  ]),
+  mutant(
+    'parts-outlive-their-owner',
+    'adds the parts of a dead owner to the entry of the next',
+    [RECOVERY, '    this.#parts = []\n  }\n', "    if (kind === 'commit') this.#parts = []\n  }\n"],
+    [RECOVERY, "this.#isWhole && kind !== 'claim' && part !== this.#parts.length", 'part < 0'],
+  ),
+  mutant('never-looks', 'never asks whether it is still the owner', [
+    ACTOR,
+    'if (now - ledger.provenMs >= LOOK_MS) ledger.look()',
+    'if (now < ledger.provenMs) ledger.look()',
+  ]),
+  mutant('trusts-repeats', 'takes an output that was there before its first send for its own', [
+    PUBLISHER,
+    'if (repeat) void this.#checkRepeat(sending, position)',
+    'if (repeat) void 0',
+  ]),
+  mutant('position-is-the-last-read', 'forgets at a crash what it held back', [
+    INPUT,
+    'this.inbox.lowWater(this.#read, this.#unprocessed)',
+    'this.#read',
+  ]),
+  mutant('reads-by-the-highest', 'drops an output that comes after a later one', [
+    INBOX,
+    '} else if (out.n > line.next && !line.held.has(out.n)) {\n      this.#hold(line, record, out)',
+    '} else if (out.n > line.next && !line.held.has(out.n)) {\n      line.give(out)\n      given.push(record)',
+  ]),
+  mutant('reads-repeats', 'gives an output again that was given before', [
+    INBOX,
+    '      if (entry !== undefined && entry !== out.entry) throw this.#rewound(record, out, entry)\n',
+    '      given.push(record)\n      if (entry !== undefined && entry !== out.entry) throw this.#rewound(record, out, entry)\n',
+  ]),
+]
