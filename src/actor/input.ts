@@ -68,6 +68,10 @@ export class Input {
       const mend = 'the partition halts: reset the pipeline to begin with the new one'
       throw new IntegrityError('STREAM_RECREATED', what, mend)
     }
+    const { last } = await open.log.extent()
+    if (last < known.position) {
+      throw broken(`stream "${open.stream.name}" ends at ${last}, and was read up to ${known.position}`)
+    }
     return new Input(parts, known.fromStart)
   }
 
@@ -147,13 +151,20 @@ export class Input {
       }
       if (next.done === true) return
       const batch = next.value
-      if (mark !== undefined && batch.records[0] !== undefined) {
-        this.#check(batch.records[0], mark)
+      const [first] = batch.records
+      if (mark !== undefined && first !== undefined) {
+        const isThere = first.position === mark.position
+        if (isThere) this.#check(first, mark)
         mark = undefined
+        if (!isThere) {
+          // Read from where it stood: from `from` on the log says whether more is gone than this one.
+          await this.#reader.return()
+          this.#reader = this.#open(from)
+          continue
+        }
       }
-      const isNew = batch.records[0] === undefined || batch.records[0].position > from
-      const records = isNew ? batch.records : batch.records.filter(record => record.position > from)
-      mailbox.deliver({ kind: 'batch', source: index, batch: isNew ? batch : { ...batch, records } })
+      const isNew = batch.position > from && (first === undefined || first.position > from)
+      mailbox.deliver({ kind: 'batch', source: index, batch: isNew ? batch : beyond(batch, from) })
     }
   }
 
@@ -171,10 +182,16 @@ export class Input {
   }
 
   #check(first: LogRecord, mark: NonNullable<InputState['mark']>): void {
-    if (first.position !== mark.position || fingerprint(first) === mark.hash) return
+    if (fingerprint(first) === mark.hash) return
     const what = `position ${mark.position} of stream "${this.stream}" holds another record than the one that was read`
     throw broken(`${what}: the log took it back`)
   }
+}
+
+/** What of a batch comes after a position. */
+function beyond(batch: Batch, from: Position): Batch {
+  const records = batch.records.filter(record => record.position > from)
+  return { ...batch, records, position: Math.max(batch.position, from) }
 }
 
 /** Enough of a record to tell it from another one at its position: 16 hex digits. */
