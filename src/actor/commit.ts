@@ -141,10 +141,12 @@ export class Commit {
     const began = clock.elapsed()
     const records = this.#records
     const { body, floor, outputs } = this.#entry()
+    // What is confirmed from here on the entry does not say.
+    const owesNote = outputs.length > 0 || publisher.backlog.records > 0
     const number = ledger.next
     await ledger.write(body, floor)
     this.#isWriting = false
-    this.#owesNote = outputs.length > 0 || publisher.backlog.records > 0
+    this.#owesNote = owesNote
     publisher.take(number, ledger.tail.hash, outputs)
     done({ number, records, outputs: outputs.length, bytes: body.length, ms: clock.elapsed() - began })
   }
@@ -207,13 +209,16 @@ export class Commit {
       }
       const name = `${target.index}/${partition}`
       let batch = batches.get(name)
-      if (batch !== undefined && (batch.bytes > BATCH_BYTES_MAX || batch.outputs.length === BATCH_RECORDS_MAX)) {
+      // With more than one, also well below what the log takes, for keys and headers come to it.
+      const bytesMax = Math.min(BATCH_BYTES_MAX, target.wire.limits.recordBytesMax / 2)
+      const bytes = payload.length + 3 * (key?.length ?? 0)
+      if (batch !== undefined && (batch.bytes + bytes > bytesMax || batch.outputs.length === BATCH_RECORDS_MAX)) {
         close(batch)
         batch = undefined
       }
       if (batch === undefined) batches.set(name, (batch = { lane, partition, outputs: [], bytes: 0 }))
       batch.outputs.push(output)
-      batch.bytes += payload.length
+      batch.bytes += bytes
     }
     for (const batch of batches.values()) close(batch)
     return framed
