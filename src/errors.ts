@@ -16,6 +16,7 @@ export const errorCodes = {
     'STREAM_DIFFERS', // a stream that exists with other settings than those asked for
     'BAD_PIPELINE', // a pipeline that cannot run as it is written
     'BAD_MODULE', // a file of pipelines that cannot be loaded, or has none in it
+    'PIPELINE_DIFFERS', // a pipeline whose memory was written by another version of it
     'NOT_STORABLE', // state that no ledger can hold
     'NO_SUCH_STREAM', // a stream that does not exist and was not to be made
     'READ_ONLY_STREAM', // an append to a stream that others own

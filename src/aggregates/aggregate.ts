@@ -56,6 +56,8 @@ export type ResultsOf<A> = { -readonly [N in keyof A]: A[N] extends Aggregate<ne
 /** One of several aggregates that work on the same values. */
 export interface NamedFold<T> {
   readonly name: string
+  /** Which aggregate: `mean`. */
+  readonly kind: string
   readonly fold: Fold<T, unknown, unknown>
 }
 
@@ -70,7 +72,7 @@ export function foldsOf<T>(where: string, given: Aggregates<T>): readonly NamedF
       const what = `an aggregate of ${where} is named "${name}", which the result has already`
       throw new DefinitionError('BAD_OPTION', what, 'choose another name')
     }
-    if (isAggregate<T>(one)) return { name, fold: one[FOLD](`${one.name} "${name}"`) }
+    if (isAggregate<T>(one)) return { name, kind: one.name, fold: one[FOLD](`${one.name} "${name}"`) }
     const what = `"${name}" of ${where} must be an aggregate, but is ${inWords(one)}`
     const mend =
       typeof one === 'function' ? `call it: ${one.name || 'count'}(...)` : 'give count(), sum(...) or the like'

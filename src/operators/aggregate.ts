@@ -32,12 +32,13 @@ export function aggregate<T, A extends Aggregates<T> & Reserved>(
   const { emit = 'update' } = options
   if (!['update', 'turn'].includes(emit)) throw badOption('emit of aggregate', "'update' or 'turn'", emit)
   const folds = foldsOf<T>('aggregate()', aggregates)
+  const keeps = folds.map(({ name, kind }) => `${name}: ${kind}`).join(', ')
   if (emit === 'update') {
     const start = (seat: Seat, push: Push<AggregateResult<A>>) => byRecord<T, AggregateResult<A>>(folds, seat, push)
-    return operator({ name: 'aggregate', asks: ['key'], start })
+    return operator({ name: 'aggregate', asks: ['key'], keeps, start })
   }
   const start = (seat: Seat, push: Push<AggregateResult<A>>) => byTurn<T, AggregateResult<A>>(folds, seat, push)
-  return operator({ name: 'aggregate', asks: ['key', 'time'], start })
+  return operator({ name: 'aggregate', asks: ['key', 'time'], keeps, start })
 }
 
 /** Accumulators in the order of the names; with `emit: 'turn'` the time of the last record after them. */

@@ -27,11 +27,16 @@ export function distinct<T>(of: (value: T) => string | number, options: Distinct
   mustBeFunction('the function of distinct', of)
   knownOptions('distinct', options, ['within'])
   if (options.within === 'forever') {
-    return operator<T, T>({ name: 'distinct', asks: ['key'], start: (seat, push) => forEver(of, seat, push) })
+    return operator<T, T>({
+      name: 'distinct',
+      asks: ['key'],
+      keeps: 'values',
+      start: (seat, push) => forEver(of, seat, push),
+    })
   }
   const withinMs = duration('within of distinct', options.within, { min: 1 })
   const start = (seat: Seat, push: Push<T>) => inSpans(of, withinMs, seat, push)
-  return operator<T, T>({ name: 'distinct', asks: ['key', 'time'], start })
+  return operator<T, T>({ name: 'distinct', asks: ['key', 'time'], keeps: `values within ${withinMs} ms`, start })
 }
 
 type Of<T> = (value: T) => string | number

@@ -19,6 +19,8 @@ export interface OperatorDefinition<A, B> {
   readonly name: string
   /** What it asks the ambient record for. What nobody asks for is never derived. */
   readonly asks: readonly Ask[]
+  /** What its rows are made of, in words: a ledger with rows of another make is refused. */
+  readonly keeps: string
   /** Makes it in one partition. It keeps nothing that matters but in the tables of its seat. */
   readonly start: (seat: Seat, next: Push<B>) => Push<A>
 }

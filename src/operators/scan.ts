@@ -31,10 +31,15 @@ export function scan<T, S>(f: (state: S, value: T) => S, seed: S, options: ScanO
   const withinMs = options.within === undefined ? undefined : duration('within of scan', options.within, { min: 1 })
   const folding: Folding<T, S> = { f, seed: frozen('scan', seed) }
   if (withinMs === undefined) {
-    return operator<T, S>({ name: 'scan', asks: ['key'], start: (seat, push) => forEver(folding, seat, push) })
+    return operator<T, S>({
+      name: 'scan',
+      asks: ['key'],
+      keeps: 'states',
+      start: (seat, push) => forEver(folding, seat, push),
+    })
   }
   const start = (seat: Seat, push: Push<S>) => whileTouched(folding, withinMs, seat, push)
-  return operator<T, S>({ name: 'scan', asks: ['key', 'time'], start })
+  return operator<T, S>({ name: 'scan', asks: ['key', 'time'], keeps: `states within ${withinMs} ms`, start })
 }
 
 interface Folding<T, S> {

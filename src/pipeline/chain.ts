@@ -2,7 +2,7 @@
  * The steps of a stage put together in one partition, from the end to the start: runs of RxJS operators as segments,
  * operators of ours started once with their tables.
  */
-import type { DefinitionError } from '../errors.js'
+import { DefinitionError } from '../errors.js'
 import { definitionOf, type OperatorDefinition, type Push, type Seat } from '../operators/operator.js'
 import type { Tables } from '../state/tables.js'
 import { doubted } from './doubt.js'
@@ -52,6 +52,7 @@ export class Chain {
     }
     this.push = next
     this.#ends.sort((a, b) => a.step - b.step)
+    tables.settle()
   }
 
   /** What operators do at the end of a turn; they may give values. */
@@ -89,6 +90,7 @@ export class Chain {
       atTurnEnd: then => this.#ends.push({ step, where, then }),
       watermark,
     }
+    checkKept(tables, name, operator.keeps, where)
     const push = operator.start(seat, next)
     const trace = this.#trace
     return value => {
@@ -99,6 +101,17 @@ export class Chain {
         throw thrown
       }
     }
+  }
+}
+
+/** Rows that an operator of another make has left would be misread in silence. */
+function checkKept(tables: Tables, name: string, keeps: string, where: string): void {
+  const makes = tables.table<string>('makes')
+  const kept = makes.get(name)
+  if (kept === undefined) makes.set(name, keeps)
+  else if (kept !== keeps) {
+    const what = `${where} keeps (${keeps}), and the ledger holds what it kept before: (${kept})`
+    throw new DefinitionError('PIPELINE_DIFFERS', what, 'give the changed pipeline another name, or change it back')
   }
 }
 

@@ -10,7 +10,12 @@ import { plan } from './plan.js'
 const clicks = stream<{ user: string; bot: boolean }>('clicks', { key: 'user', partitions: 3 })
 const views = stream<{ user: string }>('views', { partitions: 3 })
 const out = stream('out')
-const counted = operator<unknown, number>({ name: 'counted', asks: ['key'], start: (_, next) => () => next(1) })
+const counted = operator<unknown, number>({
+  name: 'counted',
+  asks: ['key'],
+  keeps: 'rows',
+  start: (_, next) => () => next(1),
+})
 
 /** Programs in JavaScript may be written like this. */
 interface Loose {

@@ -11,7 +11,7 @@ import { settingsOf, stream, type Stream } from '../stream/stream.js'
 import { Wire } from '../stream/wire.js'
 import type { Definition } from './definition.js'
 import { pipeline } from './pipeline.js'
-import { plan } from './plan.js'
+import { plan, type Stage } from './plan.js'
 import { Turn, type Outcome } from './turn.js'
 
 interface Click {
@@ -27,13 +27,14 @@ async function wireOf(of: Stream<unknown>): Promise<Wire<unknown>> {
 }
 
 async function turnOf(definition: Definition, options: { readonly doubts?: boolean } = {}) {
-  const [stage] = plan(definition) as [ReturnType<typeof plan>[number]]
+  const [stage] = plan(definition) as [Stage]
   const tables = new Tables()
   const sources = await Promise.all(stage.sources.map(wireOf))
   const targets = await Promise.all(
     stage.targets.map(async (stream, index) => ({ index, stream, wire: await wireOf(stream) })),
   )
-  return { tables, turn: new Turn(stage, { partition: 0, tables, sources, targets, ...options }) }
+  const turn = new Turn(stage, { partition: 0, tables, sources, targets, ...options })
+  return { tables, turn, fresh: { rows: tables.rows, dirtyBytes: tables.dirtyBytes } }
 }
 
 let position = 0
@@ -55,6 +56,7 @@ const summed = (fail?: (click: Click) => boolean): Operator<Click, { key: string
   operator({
     name: 'summed',
     asks: ['key'],
+    keeps: 'rows',
     start: (seat, next) => {
       const sums = seat.table<number>()
       return click => {
@@ -102,6 +104,7 @@ describe('a turn', () => {
     const spy = operator<Click, Click>({
       name: 'spy',
       asks: ['key', 'time'],
+      keeps: 'rows',
       start: (_, next) => click => {
         seen.push([ambient.key, ambient.time, click.n])
         next(click)
@@ -249,6 +252,7 @@ describe('what a record fails at', () => {
     const stores = operator<Click, Click>({
       name: 'stores',
       asks: [],
+      keeps: 'rows',
       start: (seat, next) => click => {
         seat.table<unknown>().set('last', click.n === 2 ? new Map() : click.n)
         next(click)
@@ -288,6 +292,7 @@ describe('at the end of a turn', () => {
     operator<Click, Click>({
       name,
       asks: [],
+      keeps: 'rows',
       start: (seat: Seat, next) => {
         const seen = seat.table<number[]>()
         seat.atTurnEnd(() => {
@@ -325,7 +330,7 @@ describe('at the end of a turn', () => {
   })
 
   test('what fails with any record leaves nothing behind', async () => {
-    const { turn, tables } = await turnOf(
+    const { turn, tables, fresh } = await turnOf(
       pipeline('p')
         .from(clicks)
         .pipe(ending('a', [], () => true))
@@ -334,7 +339,7 @@ describe('at the end of a turn', () => {
     const outcome = turn.walk(0, records({ n: 1 }, { n: 2 }), 0, undefined)
     expect(outcome).toMatchObject({ walked: 0, outputs: [], bytes: 0 })
     expect(outcome.fault?.record.position).toBe(1)
-    expect(tables.rows).toBe(0)
+    expect(tables.rows).toBe(fresh.rows)
   })
 })
 
@@ -374,6 +379,7 @@ describe('keys and times', () => {
     const watching = operator<Click, Click>({
       name: 'watching',
       asks: ['time'],
+      keeps: 'rows',
       start: (seat, next) => {
         seats.push(seat)
         return click => {
@@ -396,6 +402,22 @@ describe('keys and times', () => {
   })
 })
 
+test('a step whose rows were written by another make of it is refused, and both are named', async () => {
+  const [stage] = plan(
+    pipeline('p')
+      .from(keyed)
+      .pipe(summed())
+      .to(stream('sums', { key: 'key' })),
+  ) as [Stage]
+  const tables = new Tables()
+  const parts = { partition: 0, tables, sources: [await wireOf(keyed)], targets: [] }
+  new Turn(stage, parts).stop()
+  expect(() => new Turn(stage, parts)).not.toThrow()
+  tables.table<string>('makes').set('summed-1', 'rows of before')
+  tables.settle()
+  expect(() => new Turn(stage, parts)).toThrow(/summed.* keeps \(rows\), .*before: \(rows of before\).*another name/)
+})
+
 describe('a function that chooses', () => {
   const even = stream<Click>('even', { key: () => 'k', time: () => 1 })
   const odd = stream<Click>('odd', { key: () => 'k', time: () => 1 })
@@ -414,11 +436,11 @@ describe('a function that chooses', () => {
         map(({ sum }) => ({ n: sum })),
       )
       .to(({ n }) => (n > 9 ? undefined : n > 5 ? [even, odd] : n % 2 === 0 ? even : odd))
-    const { turn, tables } = await turnOf(definition)
+    const { turn, tables, fresh } = await turnOf(definition)
     const batch = records(...[1, 1, 1, 4, 5].map(n => ({ user: 'a', n })))
     const first = turn.walk(0, batch, 0, undefined)
     expect(first).toMatchObject({ walked: 0, outputs: [], opens: odd })
-    expect(tables.rows).toBe(0)
+    expect(tables.rows).toBe(fresh.rows)
     await open(turn, first.opens, 0)
     const second = turn.walk(0, batch, 0, undefined)
     expect(second).toMatchObject({ walked: 0, outputs: [], opens: even })
@@ -468,11 +490,11 @@ describe('no turn', () => {
         bundled(step),
       )
       .to(out)
-    const { turn, tables } = await turnOf(definition)
+    const { turn, tables, fresh } = await turnOf(definition)
     for (let time = 0; time < 2; time++) {
       expect(() => turn.walk(0, records({ n: 1 }, { n: 2 }, { n: 3 }), 0, undefined)).toThrow(what)
-      expect(tables.rows).toBe(0)
-      expect(tables.dirtyBytes).toBe(0)
+      expect(tables.rows).toBe(fresh.rows)
+      expect(tables.dirtyBytes).toBe(fresh.dirtyBytes)
     }
     turn.stop()
   })
@@ -498,6 +520,7 @@ describe('no turn', () => {
     const refuses = operator<Click, Click>({
       name: 'refuses',
       asks: [],
+      keeps: 'rows',
       start: ({ where }) => {
         throw new DefinitionError('BAD_PIPELINE', `${where} cannot start`, 'mend it')
       },
