@@ -2,23 +2,16 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/**
- * Doubles the even ones of `numbers` into `doubles`, and counts those by user into `counts`, a pipeline of its own. With
- * `SLOW_MS` in the environment each number takes that long.
- */
+/** Doubles the even ones of `numbers` into `doubles`, and counts those by user into `counts`, a pipeline of its own. */
 export const NUMBERS = `
-  import { filter, map, tap } from 'rxjs'
+  import { filter, map } from 'rxjs'
   import { aggregate, count, pipeline, stream, sum } from 'stream-node'
 
   interface Numbered { user: string; n: number }
   export const numbers = stream<Numbered>('numbers', { key: 'user' })
-  const slowMs = Number(process.env['SLOW_MS'] ?? 0)
-  const spin = () => {
-    for (const until = performance.now() + slowMs; slowMs > 0 && performance.now() < until; );
-  }
   const even = pipeline('double')
     .from(numbers)
-    .pipe(tap(spin), filter(({ n }) => n % 2 === 0), map(({ user, n }) => ({ user, n, twice: 2 * n })))
+    .pipe(filter(({ n }) => n % 2 === 0), map(({ user, n }) => ({ user, n, twice: 2 * n })))
   export const doubles = even.as('doubles', { key: 'user' })
   export default even.to(doubles)
 

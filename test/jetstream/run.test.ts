@@ -38,9 +38,8 @@ describe.each(['embedded', 'JetStream'] as const)('on the %s log', kind => {
       for (const key of await bucket.keys()) await bucket.delete(key)
       await ports.close()
     }
-    const start = (...args: string[]) => startWith({}, ...args)
-    const startWith = (more: Readonly<Record<string, string>>, ...args: string[]): Started => {
-      const started = command.start(args, { cwd, env: { ...env, ...more } })
+    const start = (...args: string[]): Started => {
+      const started = command.start(args, { cwd, env })
       onTestFinished(() => void started.process.kill('SIGKILL'))
       return started
     }
@@ -66,7 +65,7 @@ describe.each(['embedded', 'JetStream'] as const)('on the %s log', kind => {
         expect(ofUser).toEqual(values.map((_, i) => i + 1))
       }
     }
-    return { cwd, start, startWith, put, recordsOf, holds, open }
+    return { cwd, start, put, recordsOf, holds, open }
   }
 
   test('runs a file until all is caught up, through pipelines that follow each other, and again', async () => {
@@ -93,20 +92,20 @@ describe.each(['embedded', 'JetStream'] as const)('on the %s log', kind => {
   }, 60_000)
 
   test('loses and repeats nothing when it is stopped or killed in the middle of the load', async () => {
-    const { start, startWith, put, holds, recordsOf } = await scene()
-    await put(0, 30_000)
+    const { start, put, holds, recordsOf } = await scene()
+    await put(0, 80_000)
     const codes: unknown[] = []
     for (const signal of ['SIGTERM', 'SIGKILL', 'SIGINT'] as const) {
-      const node = startWith({ SLOW_MS: '0.5' }, 'run', 'numbers.ts', '--log-level', 'debug')
+      const node = start('run', 'numbers.ts', '--log-level', 'debug')
       await committed(node)
       node.process.kill(signal)
       const ended = await node.ended
       codes.push(ended.code ?? ended.signal)
     }
     expect(codes).toEqual([0, 'SIGKILL', 0])
-    expect((await recordsOf('doubles')).length).toBeLessThan(15_000)
+    expect((await recordsOf('doubles')).length).toBeLessThan(40_000)
     expect(await start('run', 'numbers.ts', '--until-caught-up').ended).toMatchObject({ code: 0 })
-    await holds(30_000)
+    await holds(80_000)
   }, 120_000)
 
   test('says from a second terminal how it stands, and that nobody runs when nobody does', async () => {
