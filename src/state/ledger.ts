@@ -2,26 +2,22 @@
  * The log of commits of one partition, as its owner writes it. A claim takes it under a higher fence; from then on each
  * message is written by compare-and-set, settled when its answer is lost, and chained to the one before.
  */
-import { pause, type Chance, type Clock } from '../clock.js'
+import { pause, type Chance } from '../clock.js'
 import { FencedError, IntegrityError, UnavailableError } from '../errors.js'
 import type { LogStream } from '../log/log.js'
 import type { LogRecord, Position } from '../log/record.js'
+import { untilAnswered, type Asking } from '../log/until-answered.js'
 import { MESSAGE_OVERHEAD, seal, unseal, type MessageKind, type Sealed } from './message.js'
 import { broken, readToEnd, Recovery, type Retained } from './recovery.js'
 import type { Witness } from './witness.js'
 
-export interface LedgerParts {
+export interface LedgerParts extends Asking {
   readonly stream: LogStream
   readonly partition: number
   /** The most that the log takes in one record. */
   readonly recordBytesMax: number
   readonly witness: Witness
-  readonly clock: Clock
   readonly chance: Chance
-  /** Ends all that waits, with `CLOSED` or as it stands. */
-  readonly signal: AbortSignal
-  /** Told when a write has to wait for the log, and why. */
-  readonly waits: (error: Error) => void
 }
 
 const RETRY_MIN_MS = 20
@@ -116,7 +112,7 @@ export class Ledger {
     this.fence = fence
     this.#parts = parts
     this.#owner = owner
-    this.#bytesMax = parts.recordBytesMax - MESSAGE_OVERHEAD
+    this.#bytesMax = Math.max(1, parts.recordBytesMax - MESSAGE_OVERHEAD)
     this.#retained = found.retained.slice()
     for (const { bytes } of this.#retained) this.#bytes += bytes
     this.#floor = found.floor
@@ -227,7 +223,7 @@ export class Ledger {
   }
 
   async #append(kind: MessageKind, body: Uint8Array, floor: number, part: number): Promise<void> {
-    const { stream, partition, witness, clock } = this.#parts
+    const { stream, partition, witness, clock, signal } = this.#parts
     const before = this.#retained.at(-1)
     const number = this.next
     const { incarnation } = witness
@@ -254,7 +250,8 @@ export class Ledger {
         this.#provenMs = Math.max(this.#provenMs, sentMs)
         return
       }
-      await this.#pause(waitMs)
+      await pause(clock, waitMs, signal)
+      this.#throwIfStopped()
     }
   }
 
@@ -317,26 +314,12 @@ export class Ledger {
   /** The last message, as the leader has it; waits while the log is away. */
   async #last(): Promise<(Sealed & { readonly position: Position; readonly time: number }) | undefined> {
     const { stream, partition } = this.#parts
-    for (;;) {
-      try {
-        const record = await stream.last(partition)
-        return record && { ...this.#unsealed(record), position: record.position, time: record.time }
-      } catch (error) {
-        if (!(error instanceof UnavailableError) || error.code === 'CLOSED') throw error
-        this.#parts.waits(error)
-        await this.#pause(RETRY_MAX_MS)
-      }
-    }
+    const record = await untilAnswered(() => stream.last(partition), this.#parts)
+    return record && { ...this.#unsealed(record), position: record.position, time: record.time }
   }
 
   #unsealed(record: LogRecord): Sealed {
     return unseal(record.payload, `message at position ${record.position} of the ledger of ${this.where}`)
-  }
-
-  async #pause(ms: number): Promise<void> {
-    const { clock, signal } = this.#parts
-    await pause(clock, ms, signal)
-    this.#throwIfStopped()
   }
 
   #throwIfStopped(): void {
