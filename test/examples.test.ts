@@ -1,4 +1,4 @@
-/** Every example prints what stands beside it, on the package as it was built; the README shows the first of them. */
+/** Every example prints what stands beside it, on the package as it was built; the README shows one of them. */
 import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,9 +15,13 @@ const folders: string[] = []
 const textOf = (...path: string[]) => readFileSync(join(root, ...path), 'utf8')
 
 /** Runs an example as `npm run example` does, in a folder of its own. Gives what it printed. */
-async function run(name: string, env: Readonly<Record<string, string>> = {}, folder = newFolder()): Promise<string> {
-  const words = [join(root, 'node_modules/jiti/lib/jiti-cli.mjs'), join(root, 'scripts/example.ts'), name]
-  const options = { cwd: folder, env: { PATH: process.env['PATH'], ...env }, timeout: 20_000 }
+async function run(name = '', env: Readonly<Record<string, string>> = {}, folder = newFolder()): Promise<string> {
+  const words = [
+    join(root, 'node_modules/jiti/lib/jiti-cli.mjs'),
+    join(root, 'scripts/example.ts'),
+    ...(name ? [name] : []),
+  ]
+  const options = { cwd: folder, env: { PATH: process.env['PATH'], ...env }, timeout: 60_000 }
   const { stdout, stderr } = await promisify(execFile)(process.execPath, words, options)
   expect(stderr).toBe('')
   return stdout
@@ -34,14 +38,16 @@ beforeAll(() => {
 })
 afterAll(() => folders.forEach(folder => rmSync(folder, { recursive: true, force: true })))
 
-test.each(names)('%s prints what stands beside it', { timeout: 30_000 }, async name => {
+test.each(names)('%s prints what stands beside it', { timeout: 70_000 }, async name => {
   expect(await run(name)).toBe(textOf('examples', name, 'expected.txt'))
 })
 
 test.each(names)('%s imports what a user has: packages by name, and nothing of ours but those', name => {
-  const imported = [...textOf('examples', name, 'main.ts').matchAll(/from '([^']+)'/g)].map(match => match[1] ?? '')
-  expect(imported).toContain('stream-node')
-  expect(imported.filter(from => !/^(stream-node|zod|node:[\w/]+)$/.test(from))).toEqual([])
+  for (const file of readdirSync(join(root, 'examples', name)).filter(file => file.endsWith('.ts'))) {
+    const imported = [...textOf('examples', name, file).matchAll(/from '([^']+)'/g)].map(match => match[1] ?? '')
+    expect(imported).toContain('stream-node')
+    expect(imported.filter(from => !/^(stream-node|rxjs|zod|node:[\w/]+|\.\/\w+\.js)$/.test(from))).toEqual([])
+  }
 })
 
 test('the first example prints the same on a real server, and the same again', { timeout: 60_000 }, async () => {
@@ -54,11 +60,20 @@ test('the first example prints the same on a real server, and the same again', {
   expect(readdirSync(folder)).toEqual([])
 })
 
-test('the README shows the first example and what it prints, letter by letter', () => {
+test('the examples of pipelines print the same on a real server', { timeout: 200_000 }, async () => {
+  await using server = await startServer()
+  for (const name of ['05-clicks-per-user', '06-two-targets', '07-survives-a-kill']) {
+    const folder = newFolder()
+    expect(await run(name, { NATS_URL: server.url }, folder)).toBe(textOf('examples', name, 'expected.txt'))
+    expect(readdirSync(folder)).toEqual([])
+  }
+})
+
+test('without a name it is the program that the README shows, letter by letter', { timeout: 70_000 }, async () => {
+  const name = '05-clicks-per-user'
   const fences = fencesOf('README.md', textOf('README.md')).map(fence => `${fence.text}\n`)
-  const [name = ''] = names
-  expect(fences).toContain(textOf('examples', name, 'main.ts'))
-  expect(fences).toContain(textOf('examples', name, 'expected.txt'))
+  expect(fences).toContain(textOf('examples', name, 'clicks.ts'))
+  expect(await run()).toBe(textOf('examples', name, 'expected.txt'))
 })
 
 test('a name that is none is told with those there are', { timeout: 30_000 }, async () => {
