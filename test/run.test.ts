@@ -195,17 +195,27 @@ test('gives files the copy that runs when it is the one that is installed, thoug
 })
 
 test('runs the definitions of another copy, where that is what is installed', async () => {
-  const cwd = folderWith({ 'a.ts': SEES, 'same.mjs': same('stream-node') })
+  const cwd = folderWith({ 'a.ts': SEES + COUNTS, 'same.mjs': same('stream-node') })
   const other = join(cwd, 'node_modules/stream-node')
   cpSync(join(built, 'dist'), join(other, 'dist'), { recursive: true })
   cpSync(join(built, 'package.json'), join(other, 'package.json'))
   for (const name of ['rxjs', 'avsc', '@opentelemetry']) {
     symlinkSync(join(built, 'node_modules', name), join(cwd, 'node_modules', name))
   }
+  await command.run(['publish', 'clicks', '{"user":"ann"}', '--create', '--key-field', 'user'], { cwd })
   const ran = await runIn(cwd, 'a.ts')
   expect(ran.stderr).toContain('same true true')
   expect(ran.code).toBe(0)
+  const { stdout } = await command.run(['tail', 'counts'], { cwd })
+  expect(stdout).toContain('{"key":"ann","n":1}')
 })
+
+/** With memory, and with a key that only the turn knows. */
+const COUNTS = `
+  const clicks = ours.stream('clicks', { key: 'user' })
+  const flow = ours.pipeline('count').from(clicks).pipe(ours.aggregate({ n: ours.count() }))
+  export const counts = flow.to(flow.as('counts'))
+`
 
 test('runs a file that takes its packages by require', async () => {
   const text = `const { pipeline, stream } = require('stream-node')\nconst { map } = require('rxjs')\nexports.default = ${copy('a').replace('.to(', '.pipe(map(x => x)).to(')}`

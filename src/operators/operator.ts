@@ -52,8 +52,10 @@ export interface Ambient {
   time: number
 }
 
-/** One for the thread: partitions take turns, and a turn is synchronous. */
-export const ambient: Ambient = { on: false, key: '', time: 0 }
+const AMBIENT: unique symbol = Symbol.for('stream-node.ambient/1')
+
+/** One for the thread, whatever copies of the package are in it: partitions take turns, and a turn is synchronous. */
+export const ambient: Ambient = ((globalThis as { [AMBIENT]?: Ambient })[AMBIENT] ??= { on: false, key: '', time: 0 })
 
 // Symbol.for, so that operators made by one copy of the package are known to another.
 const DEFINITION = Symbol.for('stream-node.operator/1')
