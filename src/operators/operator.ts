@@ -52,10 +52,12 @@ export interface Ambient {
   time: number
 }
 
+// Symbol.for, so that the operators of one copy of the package see the turn of another.
 const AMBIENT: unique symbol = Symbol.for('stream-node.ambient/1')
+const shared = globalThis as { [AMBIENT]?: Ambient }
 
-/** One for the thread, whatever copies of the package are in it: partitions take turns, and a turn is synchronous. */
-export const ambient: Ambient = ((globalThis as { [AMBIENT]?: Ambient })[AMBIENT] ??= { on: false, key: '', time: 0 })
+/** One for the thread: partitions take turns, and a turn is synchronous. */
+export const ambient: Ambient = (shared[AMBIENT] ??= { on: false, key: '', time: 0 })
 
 // Symbol.for, so that operators made by one copy of the package are known to another.
 const DEFINITION = Symbol.for('stream-node.operator/1')
