@@ -15,7 +15,7 @@ const LEDGER = 'src/state/ledger.ts'
 const RECOVERY = 'src/state/recovery.ts'
 const COMMIT = 'src/actor/commit.ts'
 const PUBLISHER = 'src/actor/publisher.ts'
-const ACTOR = 'src/actor/partition-actor.ts'
+const VIGIL = 'src/actor/vigil.ts'
 const INPUT = 'src/actor/input.ts'
 const SENDER = 'src/stream/sender.ts'
 const INBOX = 'src/stream/inbox.ts'
@@ -128,9 +128,9 @@ export const mutants: readonly Mutant[] = [
     [RECOVERY, "this.#isWhole && kind !== 'claim' && part !== this.#parts.length", 'part < 0'],
   ),
   mutant('never-looks', 'never asks whether it is still the owner', [
-    ACTOR,
-    'if (now - ledger.provenMs >= LOOK_MS) ledger.look()',
-    'if (now < ledger.provenMs) ledger.look()',
+    VIGIL,
+    'if (now - ledger.provenMs >= LOOK_MS) once',
+    'if (now < ledger.provenMs) once',
   ]),
   mutant('trusts-repeats', 'takes an output that was there before its first send for its own', [
     PUBLISHER,

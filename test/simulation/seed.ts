@@ -109,7 +109,7 @@ class SeedRun {
       targets: chained ? 1 : this.chance.pick([1, 1, 2]),
       outPartitions: chained ? 1 : this.chance.pick([1, 2, 3]),
     }
-    this.stages = definitions(this.scene, this.swarm).flatMap(plan)
+    this.stages = definitions(this.scene, this.swarm, this.world.chance('user')).flatMap(plan)
     const clockRate = this.chance.pick([0, 0.01])
     this.owners = new Owners({
       world: this.world,
@@ -130,6 +130,11 @@ class SeedRun {
     this.nemesis = new Nemesis({ world, owners, stages, swarm, chance: world.chance('nemesis') })
   }
 
+  /** Too little has happened to prove anything. */
+  #isCalm(): boolean {
+    return this.owners.claims < CLAIMS_MIN || this.world.faults.total < FAULTS_MIN
+  }
+
   #limits() {
     return { recordBytesMax: this.chance.happens(0.3) ? 1500 : 1024 * 1024 }
   }
@@ -143,10 +148,10 @@ class SeedRun {
     const every = chance.pick([300, 900, 2500])
     const breach = FAITHLESS.has(swarm.mode) ? Math.floor(blows * chance.between(0.4, 0.9)) : -1
     this.nemesis.claim()
-    for (let blow = 0; blow < blows || this.owners.claims < CLAIMS_MIN; blow++) {
+    for (let blow = 0; blow < blows || this.#isCalm(); blow++) {
       await world.pass(every * 2 * chance.fraction())
       if (blow === breach) this.#breach()
-      if (blow < blows) this.nemesis.strike()
+      if (blow < blows || this.owners.claims >= CLAIMS_MIN) this.nemesis.strike()
       else this.nemesis.claim()
       if (blow > 4 * blows) break
     }
@@ -292,7 +297,8 @@ class SeedRun {
     }
     if (owners.broken.length > 0) return
     const found = check({ given: this.#givenInOrder(), outputs: this.#outputs() })
-    if (this.refusals.length > 0 && FAITHLESS.has(swarm.mode)) return
+    // A ledger that is gone is noticed at once, before any reader must.
+    if (this.refusals.length > 0 && FAITHLESS.has(swarm.mode) && swarm.mode !== 'reborn') return
     findings.push(...this.refusals)
     // What a stream of outputs lost at its end, and others have filled since, nobody can see: so the guarantees say.
     if (swarm.mode === 'forgetful') this.silent = found.some(({ kind }) => kind === 'lost')
@@ -402,9 +408,12 @@ interface State {
   readonly count: number
   readonly sum: number
   readonly fold: number
+  readonly drawn: number
+  readonly drawnBefore: number
 }
 
-function definitions(scene: Scene, swarm: Swarm) {
+function definitions(scene: Scene, swarm: Swarm, chance: SimChance) {
+  const fold = foldBy(chance)
   const options = {
     ...({ key: 'key', partitions: scene.outPartitions, dedupWindow: swarm.windowMs } as const),
     ...(swarm.mode === 'trimmed' && { retention: { records: 15 } }),
@@ -431,13 +440,16 @@ function definitions(scene: Scene, swarm: Swarm) {
   return [flow.to(out), second.to(second.as('out-last', options))]
 }
 
-const BEGIN: State = { of: '', key: '', count: 0, sum: 0, fold: 7 }
+const BEGIN: State = { of: '', key: '', count: 0, sum: 0, fold: 7, drawn: 0, drawnBefore: 0 }
 
-function fold(state: State, { id, key, value }: Given): State {
-  return {
+/** What user code makes of a record; it draws a number each time, so it gives something else when it is run again. */
+function foldBy(chance: SimChance): (state: State, one: Given) => State {
+  return (state, { id, key, value }) => ({
     ...{ of: id, key, count: state.count + 1, sum: state.sum + value },
     fold: (state.fold * 31 + value) % 1_000_003,
-  }
+    drawn: 1 + chance.whole(1_000_000_000),
+    drawnBefore: state.drawn,
+  })
 }
 
 function valueOf(record: LogRecord): unknown {

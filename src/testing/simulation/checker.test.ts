@@ -13,7 +13,16 @@ function comes(): Came[] {
       counts.set(key, (counts.get(key) ?? 0) + 1)
       sums.set(key, (sums.get(key) ?? 0) + value * 2)
       folds.set(key, ((folds.get(key) ?? 7) * 31 + value * 2) % 1_000_003)
-      return { of: id, key, count: counts.get(key)!, sum: sums.get(key)!, fold: folds.get(key)!, id: `w/${i + 1}` }
+      return {
+        of: id,
+        key,
+        count: counts.get(key)!,
+        sum: sums.get(key)!,
+        fold: folds.get(key)!,
+        drawn: counts.get(key)! * 7,
+        drawnBefore: counts.get(key)! * 7 - 7,
+        id: `w/${i + 1}`,
+      }
     })
 }
 
@@ -64,6 +73,10 @@ describe('refuses a history', () => {
     'with an output of a record that nobody gave': [
       'foreign',
       (stored, read) => [stored, read].forEach(list => list.push({ ...list[1]!, of: 'r99' })),
+    ],
+    'with an output that follows another one than what is there': [
+      'torn',
+      (stored, read) => [stored, read].forEach(list => (list[30] = { ...list[30]!, drawn: 1 })),
     ],
     'with an output without an id': ['foreign', stored => (stored[5] = { ...stored[5]!, id: undefined })],
   }

@@ -2,7 +2,8 @@
  * Judges what came out of a pipeline by what went in, with a model of its own: nothing here is shared with the code
  * under test. The pipeline it knows is the one that every simulated seed runs: values that are not multiples of five
  * go on, doubled, and each tells how many came under its key so far, their sum, and a fold in which their order shows.
- * A second pipeline may take what comes out of the first, and does the same with the sums.
+ * A second pipeline may take what comes out of the first, and does the same with the sums. Each step also draws a number
+ * by chance and tells the one that was drawn before under its key, so that work which was done again shows.
  */
 
 /** A record that went in, in the order in which the input stream holds it. */
@@ -20,6 +21,10 @@ export interface Came {
   readonly count: number
   readonly sum: number
   readonly fold: number
+  /** Drawn when it was made. */
+  readonly drawn: number
+  /** What was drawn for the one before it under its key; 0 for the first. */
+  readonly drawnBefore: number
   /** The id under which it was stored. */
   readonly id: string | undefined
 }
@@ -44,7 +49,7 @@ export interface History {
   readonly outputs: readonly OutputStream[]
 }
 
-export type FindingKind = 'lost' | 'duplicate' | 'out of order' | 'gap' | 'wrong' | 'foreign'
+export type FindingKind = 'lost' | 'duplicate' | 'out of order' | 'gap' | 'wrong' | 'torn' | 'foreign'
 
 export interface Finding {
   readonly kind: FindingKind
@@ -55,17 +60,38 @@ export interface Finding {
 export function check(history: History): Finding[] {
   const first = model(history.given)
   const second = folded([...first.values()].map(({ of, key, sum }) => ({ id: of, key, value: sum })))
-  return history.outputs.flatMap(output => checkStream(output, output.by === 'first' ? first : second))
+  const by = (which: OutputStream['by']) => history.outputs.filter(output => output.by === which)
+  return [
+    ...by('first').flatMap(output => checkStream(output, first)),
+    ...by('second').flatMap(output => checkStream(output, second)),
+    ...checkPast(by('first')),
+    ...checkPast(by('second')),
+  ]
 }
 
+/** Each output knows what was drawn before it: nothing that is out was made again in another way. */
+function checkPast(outputs: readonly OutputStream[]): Finding[] {
+  const drawn = new Map<string, number>()
+  const stored = outputs.flatMap(output => output.stored)
+  for (const came of stored) drawn.set(`${came.key}/${came.count}`, came.drawn)
+  return stored.flatMap(({ of, key, count, drawnBefore }): Finding[] => {
+    const before = count === 1 ? 0 : drawn.get(`${key}/${count - 1}`)
+    if (before === undefined || before === drawnBefore) return []
+    return [{ kind: 'torn', what: `the output of ${of} came after another one than what is there before it` }]
+  })
+}
+
+/** What can be said of an output before it comes. */
+type Expected = Omit<Came, 'id' | 'drawn' | 'drawnBefore'>
+
 /** What each record that went in must bring out, by its id, in the order of the input. */
-function model(given: readonly Given[]): Map<string, Came> {
+function model(given: readonly Given[]): Map<string, Expected> {
   return folded(given.filter(one => one.value % 5 !== 0).map(one => ({ ...one, value: one.value * 2 })))
 }
 
-function folded(given: readonly Given[]): Map<string, Came> {
+function folded(given: readonly Given[]): Map<string, Expected> {
   const states = new Map<string, Pick<Came, 'count' | 'sum' | 'fold'>>()
-  const expected = new Map<string, Came>()
+  const expected = new Map<string, Expected>()
   for (const { id, key, value } of given) {
     const before = states.get(key) ?? { count: 0, sum: 0, fold: 7 }
     const state = {
@@ -75,7 +101,7 @@ function folded(given: readonly Given[]): Map<string, Came> {
     }
     states.set(key, state)
     if (expected.has(id)) throw new Error(`two records went in under the id ${id}, so nobody could tell what is lost`)
-    expected.set(id, { of: id, key, ...state, id: undefined })
+    expected.set(id, { of: id, key, ...state })
   }
   return expected
 }
@@ -87,7 +113,7 @@ export function outputsDue(given: readonly Given[], takes: OutputStream['takes']
   return due
 }
 
-function checkStream(output: OutputStream, model: ReadonlyMap<string, Came>): Finding[] {
+function checkStream(output: OutputStream, model: ReadonlyMap<string, Expected>): Finding[] {
   const expected = new Map([...model].filter(([, came]) => output.takes(came)))
   const findings: Finding[] = []
   const add = (kind: FindingKind, what: string) => findings.push({ kind, what: `${output.name}: ${what}` })
@@ -124,7 +150,7 @@ function checkStream(output: OutputStream, model: ReadonlyMap<string, Came>): Fi
 /** The reader sees each key's outputs as the input has them: none before its time, none left out between two. */
 function checkOrder(
   { read }: OutputStream,
-  expected: ReadonlyMap<string, Came>,
+  expected: ReadonlyMap<string, Expected>,
   add: (kind: FindingKind, what: string) => void,
 ): void {
   const places = new Map<string, number>()
@@ -147,4 +173,4 @@ function checkOrder(
   }
 }
 
-const told = ({ key, of, count, sum, fold }: Came): string => `${key}/${of} count ${count} sum ${sum} fold ${fold}`
+const told = ({ key, of, count, sum, fold }: Expected): string => `${key}/${of} count ${count} sum ${sum} fold ${fold}`

@@ -45,6 +45,8 @@ export interface Spans {
   /** How long a lost link is away. */
   readonly awayMs: readonly [number, number]
   readonly frozenMs: readonly [number, number]
+  /** How many records the server gives at once, at the most. Absent: as many as are asked for. */
+  readonly portion?: number
 }
 
 export class Faults {

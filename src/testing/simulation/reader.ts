@@ -184,6 +184,7 @@ export class SimReader implements BatchReader {
   #gather(partition: number | undefined): Batch {
     const { recordsMax = RECORDS_MAX, bytesMax = BYTES_MAX, headersOnly = false } = this.options
     const { stored, spec } = this
+    const most = Math.max(1, Math.min(recordsMax, this.link.ground.faults.spans.portion ?? Infinity))
     const records: LogRecord[] = []
     let bytes = 0
     let behind = 0
@@ -197,11 +198,7 @@ export class SimReader implements BatchReader {
       )
         continue
       const weight = headersOnly ? record.head.length : record.bytes
-      if (
-        behind > 0 ||
-        records.length === Math.max(1, recordsMax) ||
-        (records.length > 0 && bytes + weight > bytesMax)
-      ) {
+      if (behind > 0 || records.length === most || (records.length > 0 && bytes + weight > bytesMax)) {
         behind++
         continue
       }

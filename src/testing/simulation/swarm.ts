@@ -66,6 +66,7 @@ export function drawSwarm(chance: SimChance, only?: Mode): Swarm {
       lateMs: late,
       awayMs: [20, chance.pick([200, 2000])],
       frozenMs: [10, frozen],
+      portion: chance.pick([2, 5, 1000]),
     },
   }
 }
