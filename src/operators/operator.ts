@@ -54,7 +54,7 @@ export interface Ambient {
 
 // Symbol.for, so that the operators of one copy of the package see the turn of another.
 const AMBIENT: unique symbol = Symbol.for('stream-node.ambient/1')
-const shared = globalThis as { [AMBIENT]?: Ambient }
+const shared = globalThis as { [AMBIENT]?: Ambient | undefined }
 
 /** One for the thread: partitions take turns, and a turn is synchronous. */
 export const ambient: Ambient = (shared[AMBIENT] ??= { on: false, key: '', time: 0 })
