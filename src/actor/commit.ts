@@ -101,6 +101,11 @@ export class Commit {
     return this.#isWriting ? this.#begun - 1 : this.#begun
   }
 
+  /** An entry is on its way. */
+  get isWriting(): boolean {
+    return this.#isWriting
+  }
+
   /** Nothing is on its way and nothing is to be written. */
   get isIdle(): boolean {
     return !this.#isWriting && this.#turns === 0
@@ -120,8 +125,12 @@ export class Commit {
     this.begin(true)
   }
 
-  /** There is still something to let go of. */
-  get isPinning(): boolean {
+  /** There is still something to let go of, and another entry would help. */
+  get owesUnpinning(): boolean {
+    return this.#isPinning && this.#parts.publisher.backlog.records === 0
+  }
+
+  get #isPinning(): boolean {
     return this.#parts.ledger.first < this.#unpinBelow
   }
 
@@ -227,14 +236,14 @@ export class Commit {
   /** How much to re-write, so that the ledger stays within a small multiple of what is alive. */
   #rewriteBytes(adds: number): number {
     const { ledger, tables, limits } = this.#parts
-    if (this.isPinning) return REWRITE_BYTES_MAX
+    if (this.#isPinning && tables.floor() < this.#unpinBelow) return REWRITE_BYTES_MAX
     if (ledger.bytes < tables.liveBytes * LEDGER_SHARE_MAX + limits.ledgerSpareBytes) return 0
     return Math.min(Math.max(adds, REWRITE_BYTES_MIN), REWRITE_BYTES_MAX)
   }
 
   #purge(): void {
     const { ledger, tables, failed, limits } = this.#parts
-    const isFree = this.isPinning && tables.floor() >= this.#unpinBelow
+    const isFree = this.#isPinning && tables.floor() >= this.#unpinBelow
     if (this.#isPurging || (ledger.deadBytes < limits.purgeBytes && !isFree)) return
     this.#isPurging = true
     ledger

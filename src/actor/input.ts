@@ -14,6 +14,12 @@ import type { OpenStream } from '../stream/open.js'
 import type { Tell } from '../telemetry/events.js'
 import type { Mailbox } from './mailbox.js'
 
+export interface InputLimits {
+  /** How many records the log gives at once, and how many bytes they have, about. */
+  readonly batchRecordsMax: number
+  readonly batchBytesMax: number
+}
+
 export interface InputParts {
   /** Which source of the stage. */
   readonly index: number
@@ -23,7 +29,7 @@ export interface InputParts {
   readonly known: InputState | undefined
   /** How far each writer's outputs were read. */
   readonly cursors: Table<Cursor>
-  readonly limits: { readonly batchRecordsMax: number; readonly batchBytesMax: number }
+  readonly limits: InputLimits
   readonly tell: Tell
 }
 
@@ -73,6 +79,11 @@ export class Input {
       throw broken(`stream "${open.stream.name}" ends at ${last}, and was read up to ${known.position}`)
     }
     return new Input(parts, known.fromStart)
+  }
+
+  /** The latest event time that the ledger knows of. */
+  get time(): number {
+    return this.#parts.known?.time ?? -Infinity
   }
 
   /** How far it is read: for an entry that holds everything walked so far. `time`: the latest event time seen. */

@@ -6,8 +6,6 @@ import type { Batch } from '../log/log.js'
 
 /** What a partition receives. */
 export type Message =
-  /** It must end at once, with this. */
-  | { readonly kind: 'kill'; readonly error: unknown }
   /** Something has changed that the owner should look at. */
   | { readonly kind: 'control' }
   /** Records of its source of this number. */
@@ -20,6 +18,7 @@ export interface Delivery {
 }
 
 export interface MailboxLimits {
+  /** How much waits before no batch is taken any more, and so how much a turn walks, about. */
   readonly mailboxRecordsMax: number
   readonly mailboxBytesMax: number
 }
@@ -28,7 +27,7 @@ const CONTROL: Message = { kind: 'control' }
 
 export class Mailbox {
   readonly #limits: MailboxLimits
-  #kill: Message | undefined
+  #killed: { readonly error: unknown } | undefined
   #control = false
   #data: Delivery[] = []
   #records = 0
@@ -40,9 +39,9 @@ export class Mailbox {
     this.#limits = limits
   }
 
-  /** Only the first counts. */
+  /** From now on `receive` rejects with this. Only the first counts. */
   kill(error: unknown): void {
-    this.#kill ??= { kind: 'kill', error }
+    this.#killed ??= { error }
     this.#wake()
   }
 
@@ -54,8 +53,7 @@ export class Mailbox {
 
   /** Undefined when a batch may be delivered; else a promise for when to ask again. */
   room(): Promise<void> | undefined {
-    const { mailboxRecordsMax, mailboxBytesMax } = this.#limits
-    if (this.#records < mailboxRecordsMax && this.#bytes < mailboxBytesMax) return undefined
+    if (!this.isFull) return undefined
     return new Promise(resolve => this.#roomy.push(resolve))
   }
 
@@ -66,9 +64,19 @@ export class Mailbox {
     this.#wake()
   }
 
-  /** The next message, from the first lane that has one; `data`: whether that may be the data lane. */
-  async receive(data: boolean): Promise<Message> {
+  /** No batch may be delivered. */
+  get isFull(): boolean {
+    const { mailboxRecordsMax, mailboxBytesMax } = this.#limits
+    return this.#records >= mailboxRecordsMax || this.#bytes >= mailboxBytesMax
+  }
+
+  /**
+   * The next message, from the first lane that has one; `data`: whether that may be the data lane, asked again whenever
+   * something comes. Batches of one source that wait behind each other come as one.
+   */
+  async receive(data: () => boolean): Promise<Message> {
     for (;;) {
+      if (this.#killed !== undefined) throw this.#killed.error
       const message = this.#next(data)
       if (message !== undefined) return message
       await new Promise<void>(resolve => (this.#arrived = resolve))
@@ -80,20 +88,29 @@ export class Mailbox {
     return this.#data.length > 0
   }
 
-  #next(data: boolean): Message | undefined {
-    if (this.#kill !== undefined) return this.#kill
+  #next(data: () => boolean): Message | undefined {
     if (this.#control) {
       this.#control = false
       return CONTROL
     }
-    if (!data || this.#data.length === 0) return undefined
-    const delivery = this.#data.shift() as Delivery
+    if (this.#data.length === 0 || !data()) return undefined
+    const delivery = this.#joined()
     this.#records -= delivery.batch.records.length
     for (const record of delivery.batch.records) this.#bytes -= record.bytes
     const roomy = this.#roomy
     this.#roomy = []
     for (const go of roomy) go()
     return delivery
+  }
+
+  #joined(): Delivery {
+    const [first] = this.#data as [Delivery]
+    let count = 1
+    while (this.#data[count]?.source === first.source) count++
+    const joined = this.#data.splice(0, count)
+    if (count === 1) return first
+    const { batch } = joined[count - 1] as Delivery
+    return { ...first, batch: { ...batch, records: joined.flatMap(({ batch: { records } }) => records) } }
   }
 
   #wake(): void {

@@ -11,7 +11,7 @@ import { plan, type Stage } from '../pipeline/plan.js'
 import { Streams } from '../stream/open.js'
 import { Sender } from '../stream/sender.js'
 import { stream, type Stream } from '../stream/stream.js'
-import { silent } from '../telemetry/events.js'
+import { silent, type Tell } from '../telemetry/events.js'
 import { PartitionActor, type ActorLimits } from './partition-actor.js'
 
 interface Click {
@@ -33,9 +33,14 @@ async function memory(): Promise<Ports> {
   return ports
 }
 
-function actorOn(ports: Ports, definition: Definition, limits: Partial<ActorLimits> = {}): PartitionActor {
+interface Around {
+  readonly limits?: Partial<ActorLimits>
+  readonly tell?: Tell
+}
+
+function actorOn(ports: Ports, definition: Definition, around: Around = {}): PartitionActor {
   const [stage] = plan(definition) as [Stage]
-  return new PartitionActor({ ...parts, stage, partition: 0, ports, streams: new Streams(ports, parts), limits })
+  return new PartitionActor({ ...parts, stage, partition: 0, ports, streams: new Streams(ports, parts), ...around })
 }
 
 async function publish<T>(ports: Ports, to: Stream<T>, values: readonly T[]): Promise<void> {
@@ -104,11 +109,14 @@ test('a new owner goes on where the one before was killed, with its memory', asy
   const ports = await memory()
   await publish(ports, clicks, numbers(0, 3000))
   for (let owner = 0; owner < 6; owner++) {
-    const actor = actorOn(ports, summing, { batchRecordsMax: 100, groupRecordsMax: 200, backlogRecordsMax: 50 })
-    const end = actor.run()
-    await expect.poll(() => actor.status().number > 10 + 3 * owner, { interval: 1 }).toBe(true)
-    actor.kill()
-    expect(await end).toEqual({ why: 'stopped' })
+    let commits = 0
+    const limits = { mailboxRecordsMax: 100, batchRecordsMax: 100, groupRecordsMax: 100, backlogRecordsMax: 50 }
+    const tell: Tell = ({ type }) => {
+      if (type === 'partition.committed' && ++commits === 3) actor.kill()
+    }
+    const actor = actorOn(ports, summing, { limits, tell })
+    expect(await actor.run()).toEqual({ why: 'stopped' })
+    expect(commits).toBe(3)
   }
   const last = actorOn(ports, summing)
   const end = last.run()

@@ -55,7 +55,12 @@ class Place {
     const { clock, ports } = this
     const { signal } = new AbortController()
     const waits = () => {}
-    const witness = await Witness.of(await ports.bucket({ name: 'stream-node' }), 'ledgers.p.0.0', { clock, chance })
+    const witness = await Witness.of(await ports.bucket({ name: 'stream-node' }), 'ledgers.p.0.0', {
+      clock,
+      chance,
+      signal,
+      waits,
+    })
     const { recordBytesMax } = ports.log
     const stream = this.ledgerLog
     const { ledger } = await claimLedger({

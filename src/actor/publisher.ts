@@ -2,10 +2,10 @@
  * Sends the outputs of committed entries, each once: numbered densely, sent again under its id until it is acknowledged,
  * looked for in the log when its id may be forgotten. Nothing leaves unless we are known to be the owner.
  */
-import { pause, type Clock } from '../clock.js'
-import { IntegrityError, UnavailableError, type StreamNodeError } from '../errors.js'
+import { IntegrityError, type StreamNodeError } from '../errors.js'
 import type { LogStream } from '../log/log.js'
-import type { Position } from '../log/record.js'
+import type { LogRecord, Position } from '../log/record.js'
+import { untilAnswered, type Asking } from '../log/until-answered.js'
 import type { TargetState } from '../state/entry.js'
 import type { ClaimTime, Ledger } from '../state/ledger.js'
 import { broken, type Outbox } from '../state/recovery.js'
@@ -15,7 +15,7 @@ import { OUTPUT_WINDOW, OUT_HEADER, outHeader, outOf, outputId, outputWriter } f
 import { Sender, type Answer, type Named, type SentBefore } from '../stream/sender.js'
 import { headersOf } from '../stream/wire.js'
 
-export interface PublisherParts {
+export interface PublisherParts extends Asking {
   readonly writer: {
     readonly pipeline: string
     readonly incarnation: string
@@ -23,14 +23,10 @@ export interface PublisherParts {
     readonly partition: number
   }
   readonly ledger: Ledger
-  readonly clock: Clock
-  readonly signal: AbortSignal
   /** Called when outputs have been acknowledged. */
   readonly progressed: () => void
   /** Called once with what ends the partition. */
   readonly failed: (error: unknown) => void
-  /** Told when it has to wait, and why. */
-  readonly waits: (error: Error) => void
 }
 
 /** An output with its number, which the entry that holds it has settled. */
@@ -88,7 +84,7 @@ export class Publisher {
   async open(log: LogStream, numbers: Table<number>, known: TargetState | undefined): Promise<Lane> {
     const { name } = log.spec
     const { clock, writer, ledger, signal } = this.#parts
-    const { last } = await this.#endOf(log)
+    const { last } = await untilAnswered(() => log.extent(), this.#parts)
     if (known !== undefined && (known.incarnation !== log.incarnation || last < known.floor)) {
       // Whoever was overtaken may see what its successor saw to.
       await ledger.look()
@@ -101,8 +97,22 @@ export class Publisher {
     for (const { partition, confirmed } of known?.partitions ?? []) lane.line(partition).confirmed = confirmed
     if (signal.aborted) lane.sender.close()
     else signal.addEventListener('abort', () => lane.sender.close(), { once: true })
+    await this.#checkLast(lane)
     this.#lanes.set(name, lane)
     return lane
+  }
+
+  /** An output of ours above the last that the ledger knows of: then the ledger has lost entries. */
+  async #checkLast(lane: Lane): Promise<void> {
+    for (const [partition] of lane.numbers.entries()) {
+      const last = await untilAnswered(() => lane.log.last(Number(partition)), this.#parts)
+      const out = last && outOf(last)
+      const { writer, next } = lane.line(Number(partition))
+      if (out?.writer !== writer || out.n < next) continue
+      // Whoever was overtaken sees the outputs of its successor.
+      await this.#parts.ledger.look()
+      throw broken(`stream "${lane.name}" holds output ${outputId(writer, out.n)}, of which the ledger knows nothing`)
+    }
   }
 
   /** Sends the outputs of an entry that is acknowledged. */
@@ -197,35 +207,30 @@ export class Publisher {
 
   /** The log says that it had an output of ours before we first sent it: then it must be the very same. */
   async #checkRepeat({ output, entry }: Sending, position: Position): Promise<void> {
-    const { lane, partition } = output
     try {
-      const reader = lane.log.read({ partition, after: position - 1, recordsMax: 1, untilEnd: true, headersOnly: true })
-      const { value } = await reader.next()
-      await reader.return()
-      const [record] = value?.records ?? []
-      const out = record?.position === position ? outOf(record) : undefined
+      const record = await untilAnswered(() => this.#recordAt(output, position), this.#parts)
+      const out = record && outOf(record)
       if (out === undefined || out.entry === entry) return
       await this.#parts.ledger.look()
-      this.fail(
-        broken(`output ${outputId(out.writer, out.n)} of stream "${lane.name}" was sent before with another content`),
+      throw broken(
+        `output ${outputId(out.writer, out.n)} of stream "${output.lane.name}" was sent before with another content`,
       )
     } catch (error) {
-      // What retention has dropped cannot be compared; a link that is away makes the next send wait.
-      if (error instanceof IntegrityError && error.code === 'OVERRUN') return
-      if (!(error instanceof UnavailableError)) this.fail(error)
+      this.fail(error)
     }
   }
 
-  async #endOf(log: LogStream): Promise<{ last: Position }> {
-    for (;;) {
-      try {
-        return await log.extent()
-      } catch (error) {
-        if (!(error instanceof UnavailableError) || error.code === 'CLOSED') throw error
-        this.#parts.waits(error)
-        await pause(this.#parts.clock, 100, this.#parts.signal)
-        if (this.#parts.signal.aborted) throw error
-      }
+  /** Headers only; undefined when retention has dropped it. */
+  async #recordAt({ lane, partition }: Numbered, position: Position): Promise<LogRecord | undefined> {
+    const reader = lane.log.read({ partition, after: position - 1, recordsMax: 1, untilEnd: true, headersOnly: true })
+    try {
+      const { value } = await reader.next()
+      return value?.records.find(record => record.position === position)
+    } catch (error) {
+      if (error instanceof IntegrityError && error.code === 'OVERRUN') return undefined
+      throw error
+    } finally {
+      await reader.return()
     }
   }
 }

@@ -410,7 +410,7 @@ test('a step whose rows were written by another make of it is refused, and both 
       .to(stream('sums', { key: 'key' })),
   ) as [Stage]
   const tables = new Tables()
-  const parts = { partition: 0, tables, sources: [await wireOf(keyed)], targets: [] }
+  const parts = { partition: 0, tables, sources: await Promise.all(stage.sources.map(wireOf)), targets: [] }
   new Turn(stage, parts).stop()
   expect(() => new Turn(stage, parts)).not.toThrow()
   tables.table<string>('makes').set('summed-1', 'rows of before')

@@ -13,7 +13,13 @@ import type { Recovery } from './recovery.js'
 import type { Tables } from './tables.js'
 import { Witness } from './witness.js'
 
-const parts = { clock: systemClock, chance: systemChance, tell: silent }
+const parts = {
+  clock: systemClock,
+  chance: systemChance,
+  tell: silent,
+  signal: new AbortController().signal,
+  waits: () => {},
+}
 const opened: Ports[] = []
 
 afterEach(async () => {

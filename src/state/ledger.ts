@@ -150,7 +150,7 @@ export class Ledger {
 
   /** How many positions behind the end of the stream of all ledgers the oldest message stands. */
   async reach(): Promise<number> {
-    const { last } = await this.#parts.stream.extent()
+    const { last } = await untilAnswered(() => this.#parts.stream.extent(), this.#parts)
     return last - (this.#retained[0] as Retained).position
   }
 

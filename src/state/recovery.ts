@@ -47,8 +47,6 @@ export class Recovery {
   readonly retained: Retained[] = []
   /** The last message. */
   tail: Sealed | undefined
-  /** When the log took it. */
-  tailTime = 0
   /** As the last whole entry, or a claim, notes it. */
   floor = 1
   /** As the last entry has it; undefined when there is none. */
@@ -80,7 +78,6 @@ export class Recovery {
     const { number, hash } = message
     this.retained.push({ number, hash, position: record.position, bytes: record.bytes })
     this.tail = message
-    this.tailTime = record.time
     this.position = record.position
     const { kind, part } = message
     this.#isWhole ||= part === 0

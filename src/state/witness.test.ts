@@ -8,7 +8,13 @@ import type { Ports } from '../log/ports.js'
 import { silent } from '../telemetry/events.js'
 import { Witness } from './witness.js'
 
-const parts = { clock: systemClock, chance: systemChance, tell: silent }
+const parts = {
+  clock: systemClock,
+  chance: systemChance,
+  tell: silent,
+  signal: new AbortController().signal,
+  waits: () => {},
+}
 const KEY = 'ledgers.p.0.0'
 const away = new UnavailableError('TIMED_OUT', 'no answer came', 'wait')
 const opened: Ports[] = []

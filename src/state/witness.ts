@@ -2,9 +2,10 @@
  * What stands outside a ledger to notice its loss: the incarnation drawn at its birth, and how far it had come. A ledger
  * that is behind its witness has lost what it acknowledged.
  */
-import { pause, type Chance, type Clock } from '../clock.js'
-import { FencedError, IntegrityError, UnavailableError } from '../errors.js'
+import { pause, type Chance } from '../clock.js'
+import { FencedError, IntegrityError } from '../errors.js'
 import type { Bucket, Revision } from '../log/bucket.js'
+import { untilAnswered, type Asking } from '../log/until-answered.js'
 
 /** A message of the ledger that was acknowledged. */
 export interface Witnessed {
@@ -22,25 +23,25 @@ const RETRY_MS = 100
 export class Witness {
   readonly #bucket: Bucket
   readonly #key: string
-  readonly #clock: Clock
+  readonly #asking: Asking
   #revision: Revision = 0
   #written: Written = { incarnation: '', fence: 0, number: 0, hash: '' }
   #writing: Promise<void> | undefined
 
-  private constructor(bucket: Bucket, key: string, clock: Clock) {
+  private constructor(bucket: Bucket, key: string, asking: Asking) {
     this.#bucket = bucket
     this.#key = key
-    this.#clock = clock
+    this.#asking = asking
   }
 
   /** Reads the witness of a ledger, or writes its birth record. Of several who do so at once one wins, for all. */
-  static async of(bucket: Bucket, key: string, { clock, chance }: { clock: Clock; chance: Chance }): Promise<Witness> {
-    const witness = new Witness(bucket, key, clock)
+  static async of(bucket: Bucket, key: string, parts: Asking & { readonly chance: Chance }): Promise<Witness> {
+    const witness = new Witness(bucket, key, parts)
     while (!(await witness.#read())) {
-      const born: Written = { incarnation: chance.name(), fence: 0, number: 0, hash: '' }
+      const born: Written = { incarnation: parts.chance.name(), fence: 0, number: 0, hash: '' }
       const ending = await bucket.put(key, encoded(born), 0)
       if (ending.ending === 'refused' && ending.why === 'denied') throw ending.error
-      if (ending.ending !== 'stored') await pause(clock, RETRY_MS)
+      if (ending.ending !== 'stored') await witness.#wait(ending.error)
     }
     return witness
   }
@@ -85,25 +86,24 @@ export class Witness {
         return
       }
       if (ending.ending === 'refused' && ending.why === 'denied') throw ending.error
-      if (ending.ending === 'refused' && ending.why !== 'expected') await pause(this.#clock, RETRY_MS)
+      if (ending.ending === 'refused' && ending.why !== 'expected') await this.#wait(ending.error)
       await this.refresh()
       if (this.#written.fence === next.fence && this.#written.number >= next.number) return
     }
   }
 
   async #read(): Promise<boolean> {
-    for (;;) {
-      try {
-        const entry = await this.#bucket.get(this.#key)
-        if (entry?.value === undefined) return false
-        this.#written = decoded(entry.value, this.#key)
-        this.#revision = entry.revision
-        return true
-      } catch (error) {
-        if (!(error instanceof UnavailableError) || error.code === 'CLOSED') throw error
-        await pause(this.#clock, RETRY_MS)
-      }
-    }
+    const entry = await untilAnswered(() => this.#bucket.get(this.#key), this.#asking)
+    if (entry?.value === undefined) return false
+    this.#written = decoded(entry.value, this.#key)
+    this.#revision = entry.revision
+    return true
+  }
+
+  async #wait(why: Error): Promise<void> {
+    const { clock, signal, waits } = this.#asking
+    waits(why)
+    await pause(clock, RETRY_MS, signal)
   }
 }
 
