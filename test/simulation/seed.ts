@@ -9,21 +9,19 @@ import type { LogRecord } from '../../src/log/record.js'
 import { scan } from '../../src/operators/scan.js'
 import { pipeline } from '../../src/pipeline/pipeline.js'
 import { plan } from '../../src/pipeline/plan.js'
-import type { Stage } from '../../src/pipeline/plan.js'
 import { Inbox } from '../../src/stream/inbox.js'
 import type { Cursor } from '../../src/stream/inbox.js'
 import { Streams } from '../../src/stream/open.js'
 import { stream } from '../../src/stream/stream.js'
 import { silent } from '../../src/telemetry/events.js'
 import { SimChance } from '../../src/testing/simulation/chance.js'
+import { Course } from '../../src/testing/simulation/course.js'
 import { check, outputsDue } from '../../src/testing/simulation/checker.js'
 import type { Came, Given, OutputStream } from '../../src/testing/simulation/checker.js'
-import { Nemesis } from '../../src/testing/simulation/nemesis.js'
-import { Owners } from '../../src/testing/simulation/owners.js'
 import type { StoredStream } from '../../src/testing/simulation/stored-stream.js'
 import { drawSwarm, FAITHLESS } from '../../src/testing/simulation/swarm.js'
 import type { Mode, Swarm } from '../../src/testing/simulation/swarm.js'
-import { World } from '../../src/testing/simulation/world.js'
+import type { World } from '../../src/testing/simulation/world.js'
 
 export interface SeedOptions {
   readonly mode?: Mode
@@ -56,18 +54,10 @@ export interface SeedReport {
 const RECORDS_MIN = 60
 const CLAIMS_MIN = 10
 const FAULTS_MIN = 30
-const LIVENESS_MS = 600_000
-const ZOMBIES_WAKE_MS = 80_000
-const HALTED_MS = 60_000
 
 export async function runSeed(seed: number, options: SeedOptions = {}): Promise<SeedReport> {
   const run = new SeedRun(seed, options)
   return run.run()
-}
-
-interface Seat {
-  readonly stage: Stage
-  readonly partition: number
 }
 
 interface Scene {
@@ -81,12 +71,9 @@ interface Scene {
 class SeedRun {
   readonly chance: SimChance
   readonly swarm: Swarm
-  readonly world: World
   readonly scene: Scene
-  readonly stages: readonly Stage[]
-  readonly owners: Owners
-  readonly nemesis: Nemesis
-  readonly findings: string[] = []
+  readonly course: Course
+  readonly world: World
   readonly given: Given[] = []
   /** How many records publishers bring in, sooner or later. */
   published = 0
@@ -96,12 +83,10 @@ class SeedRun {
 
   constructor(
     readonly seed: number,
-    options: SeedOptions,
+    { mode, keepLines = false }: SeedOptions,
   ) {
     this.chance = new SimChance(seed, 'scene')
-    this.swarm = drawSwarm(new SimChance(seed, 'swarm'), options.mode)
-    const { shares, spans } = this.swarm
-    this.world = new World({ seed, shares, spans, label, keepLines: options.keepLines ?? false, ...this.#limits() })
+    this.swarm = drawSwarm(new SimChance(seed, 'swarm'), mode)
     const chained = this.chance.happens(0.35) && this.swarm.mode !== 'trimmed'
     this.scene = {
       chained,
@@ -109,56 +94,28 @@ class SeedRun {
       targets: chained ? 1 : this.chance.pick([1, 1, 2]),
       outPartitions: chained ? 1 : this.chance.pick([1, 2, 3]),
     }
-    this.stages = definitions(this.scene, this.swarm, this.world.chance('user')).flatMap(plan)
-    const clockRate = this.chance.pick([0, 0.01])
-    this.owners = new Owners({
-      world: this.world,
-      stages: this.stages,
-      limits: {
-        batchRecordsMax: this.chance.pick([3, 8, 512]),
-        mailboxRecordsMax: this.chance.pick([4, 512]),
-        backlogRecordsMax: this.chance.pick([8, 2048]),
-        ...this.chance.pick([
-          {},
-          { ledgerSpareBytes: 500, purgeBytes: 500 },
-          { ledgerSpareBytes: 2000, purgeBytes: 2000 },
-        ]),
-      },
-      rate: () => 1 + clockRate * (2 * this.chance.fraction() - 1),
-    })
-    const { world, owners, stages, swarm } = this
-    this.nemesis = new Nemesis({ world, owners, stages, swarm, chance: world.chance('nemesis') })
-  }
-
-  /** Too little has happened to prove anything. */
-  #isCalm(): boolean {
-    return this.owners.claims < CLAIMS_MIN || this.world.faults.total < FAULTS_MIN
-  }
-
-  #limits() {
-    return { recordBytesMax: this.chance.happens(0.3) ? 1500 : 1024 * 1024 }
+    const { scene, swarm } = this
+    const stages = (world: World) => definitions(scene, swarm, world.chance('user')).flatMap(plan)
+    const least = { claims: CLAIMS_MIN, faults: FAULTS_MIN }
+    this.course = new Course({ seed, swarm, stages, keepLines, label, least })
+    this.world = this.course.world
   }
 
   async run(): Promise<SeedReport> {
-    const { world, swarm, chance } = this
-    if (swarm.mode === 'blind') world.server.quirks.blindMs = 15
     await this.#publish()
-    for (let i = 0; i < 3; i++) this.owners.launch()
-    const blows = 26 + chance.whole(14)
-    const every = chance.pick([300, 900, 2500])
-    const breach = FAITHLESS.has(swarm.mode) ? Math.floor(blows * chance.between(0.4, 0.9)) : -1
-    this.nemesis.claim()
-    for (let blow = 0; blow < blows || this.#isCalm(); blow++) {
-      await world.pass(every * 2 * chance.fraction())
-      if (blow === breach) this.#breach()
-      if (blow < blows || this.owners.claims >= CLAIMS_MIN) this.nemesis.strike()
-      else this.nemesis.claim()
-      if (blow > 4 * blows) break
-    }
-    world.faults.heal()
-    await this.#settle()
+    await this.course.befall(() => {
+      if (FAITHLESS.has(this.swarm.mode)) this.#breach()
+    })
+    await this.course.settle(() => this.#isOut())
     this.#judge()
     return this.#report()
+  }
+
+  #isOut(): boolean {
+    const { given } = this
+    if (given.length < this.published) return false
+    if (['trimmed', 'forgetful'].includes(this.swarm.mode)) return true
+    return this.#stored().every(({ stored, takes }) => stored.length >= outputsDue(given, takes))
   }
 
   /** Publishers, some of whom repeat themselves, bring records in all the time. */
@@ -166,7 +123,7 @@ class SeedRun {
     const { world, chance, scene, swarm } = this
     const outside = world.outside('publishers')
     const streams = new Streams(outside, { chance: world.chance('publisher'), tell: silent, replicas: 1 })
-    const opened = await this.#within(streams.open(inputOf(scene, swarm), 'write'))
+    const opened = await this.course.within(streams.open(inputOf(scene, swarm), 'write'))
     const stored = world.server.streams.get('input')!
     const count = (this.published = RECORDS_MIN + chance.whole(40))
     let at = 0
@@ -175,29 +132,21 @@ class SeedRun {
       const { partition, payload } = opened.wire.write(one, {}, one.id)
       const append = { partition, id: one.id, expect: undefined, head: encodeHeaders(undefined, one.id), payload }
       const store = () => {
-        const { ending } = stored.append(append)
-        if (ending !== 'stored') world.clock.after(200, store)
-        else if (!this.given.includes(one)) this.given.push(one)
+        if (stored.append(append).ending !== 'stored') return world.clock.after(200, store)
+        this.given.push(one)
+        // Some send it again while the log knows its id.
+        if (chance.happens(0.2))
+          world.clock.after(swarm.windowMs * 0.9 * chance.fraction(), () => stored.append(append))
       }
       at += chance.happens(0.5) ? 0 : chance.fraction() * 500
       world.clock.after(at, store)
-      if (chance.happens(0.2)) world.clock.after(at + swarm.windowMs * 0.8 * chance.fraction(), store)
     }
-  }
-
-  /** Waits in simulated time. */
-  async #within<T>(promise: Promise<T>): Promise<T> {
-    let done = false
-    const settled = () => void (done = true)
-    promise.then(settled, settled)
-    await this.world.clock.run(() => done)
-    return promise
   }
 
   /** The log breaks its promises. */
   #breach(): void {
     const { world, swarm, chance } = this
-    const ledger = world.server.streams.get(`${chance.pick(this.stages).pipeline}-0-ledger`)
+    const ledger = world.server.streams.get(`${chance.pick(this.course.stages).pipeline}-0-ledger`)
     const outputs = [...world.server.streams.keys()].filter(name => name.startsWith('out'))
     const partition = chance.whole(ledger?.spec.partitions ?? 1)
     if (swarm.mode === 'amnesia') {
@@ -218,77 +167,9 @@ class SeedRun {
     world.trace.add(`the log breaks its promises: ${swarm.mode}`)
   }
 
-  /** All is well from now on; whoever is needed is started, and everything must come out. */
-  async #settle(): Promise<void> {
-    const { world, owners, swarm } = this
-    const healed = world.clock.elapsed()
-    for (;;) {
-      const needed = this.#seats().filter(seat => !this.#isHalted(seat))
-      for (const { stage, partition } of needed) {
-        if (owners.of(stage, partition).every(one => one.running.process.frozen)) {
-          owners.own(owners.launch(), stage, partition)
-        }
-      }
-      await world.pass(1000)
-      const passed = world.clock.elapsed() - healed
-      if (needed.length < this.#seats().length) {
-        // What halted is waited for by the others in vain.
-        if (needed.length === 0 || passed > HALTED_MS) return
-      } else if (await this.#isDone()) break
-      if (passed > LIVENESS_MS) {
-        this.#tellNotLive()
-        return
-      }
-    }
-    await world.pass(swarm.mode === 'zombie' || swarm.mode === 'late' ? ZOMBIES_WAKE_MS : 12_000)
-    await this.#stop()
-  }
-
-  /** All partitions of all pipelines. */
-  #seats(): Seat[] {
-    return this.stages.flatMap(stage =>
-      Array.from({ length: stage.partitions }, (_, partition) => ({ stage, partition })),
-    )
-  }
-
-  #isHalted({ stage, partition }: Seat): boolean {
-    return this.owners.broken.some(one => one.stage === stage && one.partition === partition)
-  }
-
-  #tellNotLive(): void {
-    this.findings.push(`not live: not all is out after ${LIVENESS_MS / 60_000} minutes without faults`)
-    for (const { actor, running, end } of this.owners.all) {
-      if (end === undefined) this.world.trace.add(`${running.process.name}: ${JSON.stringify(actor.status())}`)
-    }
-  }
-
-  async #isDone(): Promise<boolean> {
-    const { owners, given, world } = this
-    if (given.length < this.published) return false
-    const isOut = this.#stored().every(({ stored, takes }) => stored.length >= outputsDue(given, takes))
-    if (!isOut && !['trimmed', 'forgetful'].includes(this.swarm.mode)) return false
-    const caughtUp = new Set<Seat>()
-    const seats = this.#seats()
-    for (const seat of seats) {
-      for (const { actor, running } of owners.of(seat.stage, seat.partition)) {
-        if (!running.process.frozen) void actor.caughtUp().then(is => is && caughtUp.add(seat))
-      }
-    }
-    await world.pass(1000)
-    return caughtUp.size === seats.length
-  }
-
-  async #stop(): Promise<void> {
-    const working = this.#seats().flatMap(({ stage, partition }) => this.owners.of(stage, partition))
-    for (const { actor } of working) actor.stop()
-    await this.world.pass(30_000)
-    for (const { end, running, partition } of working) {
-      if (end === undefined) this.findings.push(`${running.process.name} did not stop partition ${partition} in 30 s`)
-    }
-  }
-
   #judge(): void {
-    const { owners, swarm, findings } = this
+    const { swarm } = this
+    const { owners, findings } = this.course
     for (const { end, partition, running } of owners.broken) {
       if (end === undefined || !('error' in end)) continue
       const named = end.error instanceof StreamNodeError && !(end.error instanceof InvariantError)
@@ -364,7 +245,8 @@ class SeedRun {
   }
 
   #report(): SeedReport {
-    const { seed, swarm, findings, owners, world, given } = this
+    const { seed, swarm, world, given } = this
+    const { findings, owners } = this.course
     const invalid: string[] = []
     const atLeast = (what: string, count: number, least: number) => {
       if (count < least) invalid.push(`${count} ${what}, not ${least}`)

@@ -20,7 +20,6 @@ export interface Owner {
 
 export interface OwnersParts {
   readonly world: World
-  readonly stages: readonly Stage[]
   readonly limits: Partial<ActorLimits>
   /** How fast the clocks of a new process run. */
   readonly rate: () => number
