@@ -41,6 +41,15 @@ test.each(pages)('every link of %s leads somewhere', page => {
   expect(brokenIn(page)).toEqual([])
 })
 
+test.each(pages)('every file of the source that %s names is there', page => {
+  const rooms = readdirSync(join(root, 'src')).filter(name => !name.includes('.'))
+  const named = [...proseOf(page).matchAll(/`(?:src\/)?((\w+)\/[\w/-]+\.ts)`/g)]
+  const missing = named.filter(
+    ([, path = '', room = '']) => rooms.includes(room) && !existsSync(join(root, 'src', path)),
+  )
+  expect(missing.map(([, path]) => path)).toEqual([])
+})
+
 test('every page of the docs is on the map, or in a folder that is', () => {
   const map = proseOf('docs/README.md')
   const folders = ['decisions']

@@ -73,6 +73,7 @@ test('without a name it is the program that the README shows, letter by letter',
   const name = '05-clicks-per-user'
   const fences = fencesOf('README.md', textOf('README.md')).map(fence => `${fence.text}\n`)
   expect(fences).toContain(textOf('examples', name, 'clicks.ts'))
+  expect(fences).toContain(textOf('examples', name, 'expected.txt'))
   expect(await run()).toBe(textOf('examples', name, 'expected.txt'))
 })
 

@@ -21,7 +21,7 @@ export default pipeline('balances')
   .pipe(
     // One state for each key. It is never changed in place: what is returned is the next one.
     scan(
-      (before, { account, cents }: Payment) => ({
+      (before, { account, cents }) => ({
         account,
         cents: before.cents + cents,
         payments: before.payments + 1,
