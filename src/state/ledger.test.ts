@@ -3,7 +3,7 @@ import { systemChance, systemClock } from '../clock.js'
 import { OctetWriter } from '../codec/octets.js'
 import { FencedError, IntegrityError } from '../errors.js'
 import { openEmbedded } from '../log/embedded/embedded.js'
-import type { LogStream } from '../log/log.js'
+import type { BatchReader, LogStream, ReadOptions } from '../log/log.js'
 import type { Ports } from '../log/ports.js'
 import { silent } from '../telemetry/events.js'
 import { FaultyStream, shortened } from '../../test/faulty-stream.js'
@@ -300,3 +300,22 @@ test('an owner whose look is answered late, when what it saw is purged, stays on
   await first.ledger.look()
   await first.commit({ b: 1 })
 })
+
+test('an owner whose messages are purged while it looks for them is fenced, and nothing is lost', async () => {
+  const place = await Place.make()
+  const racing = new Purged(place.log)
+  const first = await place.owner(racing)
+  await first.commit({ a: 1 })
+  await place.owner()
+  racing.isPurged = true
+  expect(await faultOf(first.ledger.look())).toBeInstanceOf(FencedError)
+})
+
+/** All that is there when a reading begins is purged before it comes. */
+class Purged extends FaultyStream {
+  isPurged = false
+
+  override read(options: ReadOptions): BatchReader {
+    return super.read(this.isPurged ? { ...options, after: 3 } : options)
+  }
+}
