@@ -14,6 +14,8 @@ export interface Clock {
   elapsed(): number
   /** Calls `then` once, `ms` from now. */
   after(ms: number, then: () => void): Cancel
+  /** Calls `then` after all that waits by now, timers and answers from outside, had its turn. */
+  soon(then: () => void): void
 }
 
 export interface Chance {
@@ -29,6 +31,9 @@ export const systemClock: Clock = {
   after(ms, then) {
     const timer = setTimeout(then, ms)
     return () => clearTimeout(timer)
+  },
+  soon(then) {
+    setImmediate(then)
   },
 }
 

@@ -44,7 +44,7 @@ async function readTo(open: OpenStream<unknown>, known: InputState | undefined, 
   const found: number[] = []
   const stands: number[] = []
   while (input.position < end) {
-    const message = await mailbox.receive(() => true)
+    const message = await mailbox.receive(() => true, Infinity)
     if (message.kind !== 'batch') continue
     const given = input.take(message.batch)
     input.walked(message.batch, given.at(-1), undefined)

@@ -3,6 +3,7 @@
  * lane is bounded in records and bytes, and filled only by who asked for room.
  */
 import type { Batch } from '../log/log.js'
+import type { LogRecord } from '../log/record.js'
 
 /** What a partition receives. */
 export type Message =
@@ -72,12 +73,12 @@ export class Mailbox {
 
   /**
    * The next message, from the first lane that has one; `data`: whether that may be the data lane, asked again whenever
-   * something comes. Batches of one source that wait behind each other come as one.
+   * something comes. Batches of one source that wait behind each other come as one, of at most `recordsMax` records.
    */
-  async receive(data: () => boolean): Promise<Message> {
+  async receive(data: () => boolean, recordsMax: number): Promise<Message> {
     for (;;) {
       if (this.#killed !== undefined) throw this.#killed.error
-      const message = this.#next(data)
+      const message = this.#next(data, recordsMax)
       if (message !== undefined) return message
       await new Promise<void>(resolve => (this.#arrived = resolve))
     }
@@ -88,13 +89,13 @@ export class Mailbox {
     return this.#data.length > 0
   }
 
-  #next(data: () => boolean): Message | undefined {
+  #next(data: () => boolean, recordsMax: number): Message | undefined {
     if (this.#control) {
       this.#control = false
       return CONTROL
     }
     if (this.#data.length === 0 || !data()) return undefined
-    const delivery = this.#joined()
+    const delivery = this.#joined(recordsMax)
     this.#records -= delivery.batch.records.length
     for (const record of delivery.batch.records) this.#bytes -= record.bytes
     const roomy = this.#roomy
@@ -103,18 +104,38 @@ export class Mailbox {
     return delivery
   }
 
-  #joined(): Delivery {
+  #joined(recordsMax: number): Delivery {
     const [first] = this.#data as [Delivery]
     let count = 1
-    while (this.#data[count]?.source === first.source) count++
-    const joined = this.#data.splice(0, count)
-    if (count === 1) return first
-    const { batch } = joined[count - 1] as Delivery
-    return { ...first, batch: { ...batch, records: joined.flatMap(({ batch: { records } }) => records) } }
+    let records = first.batch.records.length
+    for (let next = this.#data[1]; next?.source === first.source; next = this.#data[count]) {
+      records += next.batch.records.length
+      if (records > recordsMax) break
+      count++
+    }
+    if (count > 1) {
+      const joined = this.#data.splice(0, count)
+      const { batch } = joined[count - 1] as Delivery
+      return { ...first, batch: { ...batch, records: joined.flatMap(({ batch: { records } }) => records) } }
+    }
+    if (first.batch.records.length <= recordsMax) return this.#data.shift() as Delivery
+    const [part, rest] = split(first.batch, recordsMax)
+    this.#data[0] = { ...first, batch: rest }
+    return { ...first, batch: part }
   }
 
   #wake(): void {
     this.#arrived?.()
     this.#arrived = undefined
   }
+}
+
+/** The first records of a batch, and the others. */
+function split({ records, position, behind }: Batch, count: number): [Batch, Batch] {
+  const first = records.slice(0, count)
+  const rest = records.slice(count)
+  return [
+    { records: first, position: (first.at(-1) as LogRecord).position, behind: behind + rest.length },
+    { records: rest, position, behind },
+  ]
 }

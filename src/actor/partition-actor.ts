@@ -13,6 +13,7 @@ import type { CommitLimits, Committed } from './commit.js'
 import type { Input, InputLimits } from './input.js'
 import { isEnd, moved, type PartitionState } from './lifecycle.js'
 import { Mailbox, type Delivery, type MailboxLimits } from './mailbox.js'
+import { Pace } from './pace.js'
 import { keepVigil } from './vigil.js'
 
 export interface ActorParts extends ClaimParts {
@@ -80,6 +81,7 @@ export class PartitionActor {
   readonly #limits: ActorLimits
   readonly #mailbox: Mailbox
   readonly #ended = new AbortController()
+  readonly #pace: Pace
   #held: Held | undefined
   #state: PartitionState = 'new'
   #error: unknown
@@ -96,6 +98,7 @@ export class PartitionActor {
     this.#parts = parts
     this.#limits = { ...LIMITS, ...parts.limits }
     this.#mailbox = new Mailbox(this.#limits)
+    this.#pace = new Pace(parts.clock)
     this.#asking = { clock: parts.clock, signal: this.#ended.signal, waits: error => this.#waits(error) }
   }
 
@@ -196,9 +199,10 @@ export class PartitionActor {
       }
       // While an entry is on its way, batches come together for one large turn: the entry after it holds them all the same.
       const mayWalk = () => !isDraining && commit.hasRoom && (!commit.isWriting || this.#mailbox.isFull)
-      const message = await this.#mailbox.receive(mayWalk)
+      const message = await this.#mailbox.receive(mayWalk, this.#pace.recordsMax)
       if (message.kind === 'batch') commit.add(await this.#turn(message, held))
       commit.begin()
+      await this.#pace.breath()
     }
   }
 
@@ -209,11 +213,13 @@ export class PartitionActor {
     if (turn.ready(source, records) !== undefined) {
       await untilAnswered(async () => turn.ready(source, records), this.#asking)
     }
+    this.#pace.begins()
     let outcome = turn.walk(source, records, 0, input.passed)
     while (outcome.opens !== undefined) {
       await addTarget(outcome.opens)
       outcome = turn.walk(source, records, 0, input.passed)
     }
+    this.#pace.ends(records.length)
     const { fault, walked } = outcome
     input.walked(batch, records[walked - 1], fault?.record.position)
     if (fault !== undefined) {

@@ -27,6 +27,7 @@ class LeapingClock implements Clock {
   now = () => systemClock.now() + this.#leapt
   elapsed = () => systemClock.elapsed() + this.#leapt
   after: Clock['after'] = (ms, then) => systemClock.after(ms, then)
+  soon: Clock['soon'] = then => systemClock.soon(then)
   leap(ms: number): void {
     this.#leapt += ms
   }

@@ -17,6 +17,9 @@ class HandClock implements Clock {
     this.#timers.push(timer)
     return () => (this.#timers = this.#timers.filter(other => other !== timer))
   }
+  soon(then: () => void): void {
+    this.after(0, then)
+  }
   /** Goes on until nothing is due within `ms`, letting promises run in between. */
   async run(ms: number): Promise<void> {
     const end = this.#now + ms

@@ -16,6 +16,7 @@ function handClock() {
       timers.push(timer)
       return () => void (timers = timers.filter(other => other !== timer))
     },
+    soon: then => void setImmediate(then),
   }
   const move = (ms: number) => {
     now += ms

@@ -60,6 +60,7 @@ function handWound(now: number): Clock & { advance(ms: number): void } {
       timers.push(timer)
       return () => (timers = timers.filter(one => one !== timer))
     },
+    soon: then => void setImmediate(then),
     advance(ms) {
       now += ms
       const due = timers.filter(one => one.at <= now)

@@ -37,6 +37,10 @@ export class SimClock implements Clock {
     return () => (event.run = undefined)
   }
 
+  soon(then: () => void): void {
+    this.after(0, then)
+  }
+
   /** How many events have run. */
   get events(): number {
     return this.#events

@@ -28,6 +28,7 @@ export class SimProcess {
       now: () => world.now() + this.#offMs,
       elapsed: () => world.elapsed() * rate,
       after: (ms, then) => this.#after(ms, then),
+      soon: then => void this.#after(0, then),
     }
   }
 
