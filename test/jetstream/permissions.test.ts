@@ -3,11 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream'
 import { connect as dial, type NatsConnection } from '@nats-io/transport-node'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { avro, connect, stream, StreamNodeError, type Event } from 'stream-node'
+import { aggregate, avro, connect, count, pipeline, startNode, stream, StreamNodeError, type Event } from 'stream-node'
 import { bucketContract, logContract, signalsContract, type Opened } from 'stream-node/testing'
 import { systemChance, systemClock } from '../../src/clock.js'
 import { openJetStream } from '../../src/log/jetstream/jetstream.js'
 import type { Ports } from '../../src/log/ports.js'
+import { statusOfNodes } from '../../src/node/status.js'
 import { silent } from '../../src/telemetry/events.js'
 import { startServer, type TestServer } from '../nats-server/server.js'
 import { covers, permissionsUnder, user, type Permission } from './permissions.js'
@@ -28,11 +29,27 @@ const signalsAny = lists.signals.flatMap(row =>
   row.subject === 'beats.>' ? ['*', '*.>'].map(subject => ({ ...row, subject })) : [row],
 )
 
-const without = (role: Role, { may, subject }: Permission) => `${role} without ${may} ${subject}`
+/** What a node may: the list for each of its streams, and for its status. */
+const answers = permissionsUnder('A node')
+const node = [
+  ...['clicks', 'clicks-per-user', 'count-clicks-0-ledger'].flatMap(name =>
+    makes.map(row => ({ ...row, subject: row.subject.replace('clicks', name) })),
+  ),
+  ...answers,
+]
+
+const without = (role: string, { may, subject }: Permission) => `${role} without ${may} ${subject}`
 const users = [
   user('admin'),
   user('makes-any', makesAny),
   user('signals-any', signalsAny),
+  user('node', node),
+  ...answers.map(row =>
+    user(
+      without('node', row),
+      node.filter(other => other !== row),
+    ),
+  ),
   ...Object.entries(lists).flatMap(([role, list]) => [
     user(role, list),
     ...list.map(row =>
@@ -207,6 +224,35 @@ describe.each(Object.keys(lists) as Role[])('the list of one who %s', role => {
       const said = /the server forbids (?:publish|subscription) "([^"]+)"; grant it to this user/.exec(message)
       expect(covers(row.subject, said?.[1] ?? ''), message).toBe(true)
     }
+  })
+})
+
+describe('the list of a node', () => {
+  /** Runs a pipeline and gives what came out of it, and the states of its partitions as they are told to who asks. */
+  async function run(name: string) {
+    await forget('clicks', 'clicks-per-user', 'count-clicks-0-ledger', 'KV_stream-node')
+    const clicks = stream<Click>('clicks', { key: 'user', partitions: 2 })
+    const flow = pipeline('count-clicks')
+      .from(clicks)
+      .pipe(aggregate({ clicks: count() }))
+    const counts = flow.as('clicks-per-user')
+    await using client = await connect(as('admin'))
+    await client.publish(clicks, { user: 'ann' })
+    await using running = await startNode({ ...as(name), definitions: [flow.to(counts)] })
+    expect(await running.caughtUp()).toBe(true)
+    const texts = await textsRead(client.read(counts))
+    await using link = await openAs('signals-any')
+    const asked = { clock: systemClock, chance: systemChance, timeoutMs: 1000 }
+    const told = await statusOfNodes(link, asked)
+    return { texts, states: told.flatMap(({ partitions }) => partitions.map(({ state }) => state)) }
+  }
+
+  test('is enough', async () => {
+    expect(await run('node')).toEqual({ texts: ['{"key":"ann","clicks":1}'], states: ['running', 'running'] })
+  })
+
+  test.each(answers)('does not hold in vain: $may $subject', async row => {
+    await expect(run(without('node', row))).rejects.toBeInstanceOf(StreamNodeError)
   })
 })
 
