@@ -161,6 +161,16 @@ test('each output says up to which all before it are acknowledged, and which ent
   expect(found.get(6)).toEqual([5, 'aaaaaaaa'])
 })
 
+test('a stream that forgets ids at once is refused', async () => {
+  const place = await Place.make()
+  const spec = { partitions: 1, retention: {}, replicas: 1, dedupWindowMs: 500 }
+  const short = await place.ports.log.open({ name: 'short', ...spec })
+  const { publisher } = await place.owner()
+  await expect(publisher.open(short, new Tables().table('t'), undefined)).rejects.toThrow(
+    /500 ms.*dedupWindow of 1 second/,
+  )
+})
+
 test('nothing is sent that is further than the window beyond what is acknowledged', async () => {
   const place = await Place.make()
   const owner = await place.owner()

@@ -2,7 +2,7 @@
  * Sends the outputs of committed entries, each once: numbered densely, sent again under its id until it is acknowledged,
  * looked for in the log when its id may be forgotten. Nothing leaves unless we are known to be the owner.
  */
-import { IntegrityError, type StreamNodeError } from '../errors.js'
+import { DefinitionError, IntegrityError, type StreamNodeError } from '../errors.js'
 import type { LogStream } from '../log/log.js'
 import type { LogRecord, Position } from '../log/record.js'
 import { untilAnswered, type Asking } from '../log/until-answered.js'
@@ -45,6 +45,9 @@ interface Pending {
   left: number
 }
 
+/** In a shorter one no proof of ownership would be young enough for long. */
+const WINDOW_MIN_MS = 1000
+
 export class Publisher {
   readonly #parts: PublisherParts
   readonly #lanes = new Map<string, Lane>()
@@ -84,6 +87,7 @@ export class Publisher {
   async open(log: LogStream, numbers: Table<number>, known: TargetState | undefined): Promise<Lane> {
     const { name } = log.spec
     const { clock, writer, ledger, signal } = this.#parts
+    if (log.spec.dedupWindowMs < WINDOW_MIN_MS) throw shortWindow(log)
     const { last } = await untilAnswered(() => log.extent(), this.#parts)
     if (known !== undefined && (known.incarnation !== log.incarnation || last < known.floor)) {
       // Whoever was overtaken may see what its successor saw to.
@@ -333,6 +337,11 @@ class Sending implements Named, Answer {
   failed(error: StreamNodeError): void {
     this.publisher.fail(error)
   }
+}
+
+function shortWindow({ spec: { name, dedupWindowMs } }: LogStream): DefinitionError {
+  const what = `stream "${name}" knows ids for ${dedupWindowMs} ms, which is too short to keep repeats of outputs out`
+  return new DefinitionError('BAD_OPTION', what, 'make it with a dedupWindow of 1 second or more; 20 seconds are usual')
 }
 
 function lostOutputs(stream: string, what: string): IntegrityError {

@@ -119,6 +119,8 @@ export class Outlet {
       about.key = takesKey && this.keyed ? ambient.key : undefined
       about.time = takesTime ? ambient.time : undefined
       const { partition, key, time, payload } = target.wire.frame(value, about)
+      const bytesMax = target.wire.limits.recordBytesMax - HEADERS_BYTES
+      if (payload.length + KEY_ESCAPE * (key?.length ?? 0) > bytesMax) throw tooLarge(target, payload, bytesMax)
       this.outputs.push({ target, partition, key, time, payload })
       this.bytes += payload.length
     } catch (thrown) {
@@ -130,6 +132,18 @@ export class Outlet {
   #where(stream?: Stream<unknown>): string {
     return `${stream === undefined ? 'to(...)' : `to "${stream.name}"`} of pipeline "${this.#stage.pipeline}"`
   }
+}
+
+/** What the log counts beside the payload: the id and the other headers. */
+const HEADERS_BYTES = 1024
+/** How much longer a key may be in a header. */
+const KEY_ESCAPE = 9
+
+/** Found here it costs one record; once it was committed, the log would refuse it for ever. */
+function tooLarge({ stream }: TurnTarget, { length }: Uint8Array, bytesMax: number): DefinitionError {
+  const what = `an output for stream "${stream.name}" has ${length} bytes, and with its headers the log takes ${bytesMax}`
+  const mend = "make it smaller, or raise the server's max_payload"
+  return new DefinitionError('RECORD_TOO_LARGE', what, mend, { facts: { bytes: length, bytesMax } })
 }
 
 interface Opened {

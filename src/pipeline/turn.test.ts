@@ -22,8 +22,10 @@ interface Click {
 
 const noSchemas: SchemaStore = { get: () => Promise.resolve(undefined), put: () => Promise.resolve() }
 
+const RECORD_BYTES_MAX = 1 << 20
+
 async function wireOf(of: Stream<unknown>): Promise<Wire<unknown>> {
-  return new Wire(of, await settingsOf(of).codec.open(noSchemas), { recordBytesMax: 1 << 20 })
+  return new Wire(of, await settingsOf(of).codec.open(noSchemas), { recordBytesMax: RECORD_BYTES_MAX })
 }
 
 async function turnOf(definition: Definition, options: { readonly doubts?: boolean } = {}) {
@@ -400,6 +402,18 @@ describe('keys and times', () => {
     expect(turn.times).toEqual([12_000, 20_000])
     expect(watermark()).toBe(10_000)
   })
+})
+
+test('an output that the log would not take with its headers is a fault of its record', async () => {
+  const texts = stream<string>('texts', { key: () => 'k', time: () => 1, partitions: 1 })
+  const long = pipeline('p')
+    .from(clicks)
+    .pipe(map(({ n }) => 'x'.repeat(n)))
+    .to(texts)
+  const { turn } = await turnOf(long)
+  const [few, most] = [10, RECORD_BYTES_MAX - 20]
+  const outcome = turn.walk(0, records({ n: few }, { n: most }), 0, undefined)
+  expect(outcome).toMatchObject({ walked: 1, fault: { error: { cause: { code: 'RECORD_TOO_LARGE' } } } })
 })
 
 test('a step whose rows were written by another make of it is refused, and both are named', async () => {
