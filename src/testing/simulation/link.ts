@@ -44,6 +44,8 @@ export interface Request<T> {
   readonly failed: (error: UnavailableError, sent: boolean) => void
   /** Whether it may arrive twice or late: true of what the log knows again by its id. */
   readonly hasId?: boolean
+  /** Whether it is settled by this answer, so that another copy of it must not arrive any more. */
+  readonly isRefusal?: (answer: T) => boolean
   /** For the trace. */
   readonly about?: string
 }
@@ -125,7 +127,8 @@ export class SimLink {
       // What a broken connection still carried has arrived, or has not.
       if (flight.cut && chance.happens(0.5)) return
       const answer = this.#arrive(request, name)
-      if (again !== undefined) clock.after(again, () => void this.#arrive(request, `${name}, again`))
+      const isRefused = answer !== undefined && 'value' in answer && request.isRefusal?.(answer.value) === true
+      if (again !== undefined && !isRefused) clock.after(again, () => void this.#arrive(request, `${name}, again`))
       if (answer === undefined || replyLost || flight.cut || connection !== this.#connection) {
         if (!flight.landed && !flight.cut)
           this.#timeOut(flight, request.site, now + faults.spans.timeoutMs - clock.elapsed())

@@ -1,0 +1,63 @@
+import { filter, map } from 'rxjs'
+import { expect, test } from 'vitest'
+import { scan } from '../../operators/scan.js'
+import { pipeline } from '../../pipeline/pipeline.js'
+import { stream } from '../../stream/stream.js'
+import { thrownBy } from '../contracts/steps.js'
+import { simulate } from './simulate.js'
+
+interface Payment {
+  readonly from: string
+  readonly cents: number
+}
+
+const payments = stream<Payment>('payments', { key: 'from', partitions: 2 })
+const input = (push: (to: typeof payments, ...values: Payment[]) => void) => {
+  for (let i = 0; i < 40; i++) push(payments, { from: `u${i % 5}`, cents: i })
+}
+
+test('finds nothing in a pipeline that keeps its memory in tables', { timeout: 60_000 }, async () => {
+  const totals = stream<number>('totals', { partitions: 3 })
+  const sums = pipeline('sums')
+    .from(payments)
+    .pipe(
+      filter(payment => payment.cents % 3 > 0),
+      scan((sum, payment) => sum + payment.cents, 0),
+    )
+    .to(totals)
+  const { seeds, claims, faults } = await simulate(sums, { input, seeds: 15 })
+  expect(seeds).toBe(15)
+  expect(claims).toBeGreaterThan(100)
+  expect(Object.keys(faults).length).toBeGreaterThan(6)
+})
+
+test('runs pipelines with two targets, in batches too', { timeout: 60_000 }, async () => {
+  const [small, large] = [
+    stream<Payment>('small', { key: 'from' }),
+    stream<Payment>('large', { key: 'from', format: 'batch' }),
+  ]
+  const split = pipeline('split').from(payments)
+  await simulate(
+    split.to(payment => (payment.cents < 20 ? small : large)),
+    { input, seeds: 8 },
+  )
+})
+
+test('finds memory that is in no table, and names the seed', { timeout: 60_000 }, async () => {
+  let count = 0
+  const counted = pipeline('counted')
+    .from(payments)
+    .pipe(map(payment => ({ ...payment, count: ++count })))
+  const thrown = await thrownBy(
+    simulate(counted.to(counted.as('counts', { key: 'from' })), { input, seeds: 5, seed: 7 }),
+  )
+  expect((thrown as Error).message).toMatch(/^simulation, seed 7: .*run it again with \{ seed: 7, seeds: 1 \}$/)
+})
+
+test('refuses input to a stream that is no source, and no input', async () => {
+  const same = pipeline('same').from(payments)
+  const out = same.to(same.as('out', { key: 'from' }))
+  const wrong = simulate(out, { input: push => push(stream<number>('others'), 1) })
+  expect(await thrownBy(wrong)).toMatchObject({ code: 'BAD_OPTION' })
+  expect(await thrownBy(simulate(out, { input: () => {} }))).toMatchObject({ code: 'BAD_OPTION' })
+})
