@@ -13,6 +13,8 @@ const long = ['{src,test}/**/*.long.test.ts']
 const fuzzing = ['src/**/fuzz.test.ts']
 const withServer = ['src/log/jetstream/**/*.test.ts', 'test/jetstream/**/*.test.ts', 'test/nats-server/**/*.test.ts']
 const measuring = ['test/jetstream/{restart,link,flat}.test.ts']
+/** Takes both cores by itself. */
+const seeds = ['test/simulation/seeds.test.ts']
 
 /** Where `.ci/run` and `npm run test:servers` want the figures of the run. */
 const report = process.env['STREAM_NODE_TEST_REPORT']
@@ -47,7 +49,7 @@ export default defineConfig({
         test: {
           name: 'plain',
           include: ['{src,actors,examples,test}/**/*.test.ts'],
-          exclude: [...withServer, ...long],
+          exclude: [...withServer, ...long, ...seeds],
           testTimeout: 10_000,
           sequence: { groupOrder: 0 },
         },
@@ -73,6 +75,10 @@ export default defineConfig({
           fileParallelism: false,
           sequence: { groupOrder: 1 },
         },
+      },
+      {
+        extends: true,
+        test: { name: 'simulation', include: seeds, fileParallelism: false, sequence: { groupOrder: 2 } },
       },
       ...(process.env['STREAM_NODE_LONG'] ? [longRun] : []),
     ],

@@ -11,6 +11,7 @@ export class Tally {
   seeds = 0
   failed = 0
   invalid = 0
+  silent = 0
   readonly faults = new Map<string, number>()
   readonly crashes = new Map<string, number>()
   readonly #modes = new Map<
@@ -35,7 +36,10 @@ export class Tally {
       mode.invalid++
     }
     if (report.halts + report.refusals > 0) mode.halted++
-    if (report.silent) mode.silent++
+    if (report.silent) {
+      this.silent++
+      mode.silent++
+    }
     this.#claims += report.claims
     this.#records += report.records
     this.#events += report.events

@@ -87,7 +87,7 @@ export class Course {
     const every = chance.pick([300, 900, 2500])
     const breachAt = Math.floor(blows * chance.between(0.4, 0.9))
     this.#nemesis.claim()
-    for (let blow = 0; blow < blows || (this.isCalm && blow < 4 * blows); blow++) {
+    for (let blow = 0; blow < blows || (this.isCalm && blow < 12 * blows); blow++) {
       await world.pass(every * 2 * chance.fraction())
       if (blow === breachAt) breach?.()
       if (blow < blows || owners.claims >= this.#parts.least.claims) this.#nemesis.strike()
