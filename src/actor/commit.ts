@@ -6,10 +6,11 @@ import { OctetWriter } from '../codec/octets.js'
 import type { Clock } from '../clock.js'
 import { UnavailableError } from '../errors.js'
 import type { Output, Outcome, Turn } from '../pipeline/turn.js'
-import { writeOutputs, writeState, type EntryOutput, type TargetPartition, type TargetState } from '../state/entry.js'
+import { writeOutputs, writeState, type TargetPartition, type TargetState } from '../state/entry.js'
 import type { Ledger } from '../state/ledger.js'
 import type { Tables } from '../state/tables.js'
 import { BATCH_RECORDS_MAX, encodeBatch } from '../stream/batch.js'
+import type { Key } from '../stream/key.js'
 import { settingsOf } from '../stream/stream.js'
 import type { Input } from './input.js'
 import type { Lane, Line, Numbered, Publisher } from './publisher.js'
@@ -173,7 +174,7 @@ export class Commit {
     const out = new OctetWriter(guess)
     writeState(out, { inputs: inputs.map((input, i) => input.state(turn.times[i] as number)), targets })
     tables.write(out, number, this.#rewriteBytes(guess))
-    writeOutputs(out, outputs.map(entryOutput))
+    writeOutputs(out, outputs)
     return { body: out.done(), floor: Math.min(tables.floor(), publisher.oldest, number), outputs }
   }
 
@@ -182,10 +183,11 @@ export class Commit {
     const { publisher } = this.#parts
     const lanes = [...publisher.lanes]
     const first = new Map<Line, number>()
-    const outputs = this.#framed(lanes).map(({ lane, partition, key, time, payload }) => {
+    const outputs: Numbered[] = []
+    this.#frame(lanes, (lane, partition, payload, key, time) => {
       const line = lane.line(partition)
       if (!first.has(line)) first.set(line, line.next)
-      return { lane, partition, n: line.next++, key, time, payload }
+      outputs.push({ target: lane.index, partition, key, time, payload, line, n: line.next++ })
     })
     const targets = lanes.map((lane): TargetState => {
       const partitions: TargetPartition[] = []
@@ -202,18 +204,17 @@ export class Commit {
     return { outputs, targets }
   }
 
-  /** The outputs as messages: as they are, or for streams of that format many in one. */
-  #framed(lanes: readonly Lane[]): Framed[] {
-    const framed: Framed[] = []
+  /** Gives the outputs as messages: as they are, or for streams of that format many in one. */
+  #frame(lanes: readonly Lane[], give: Give): void {
     const batches = new Map<string, { lane: Lane; partition: number; outputs: Output[]; bytes: number }>()
     const close = ({ lane, partition, outputs }: { lane: Lane; partition: number; outputs: Output[] }) => {
-      framed.push({ lane, partition, key: undefined, time: undefined, payload: encodeBatch(outputs) })
+      give(lane, partition, encodeBatch(outputs))
     }
     for (const output of this.#outputs) {
       const { target, partition, key, time, payload } = output
       const lane = lanes[target.index] as Lane
       if (settingsOf(target.stream).format === 'message') {
-        framed.push({ lane, partition, key, time, payload })
+        give(lane, partition, payload, key, time)
         continue
       }
       const name = `${target.index}/${partition}`
@@ -230,7 +231,6 @@ export class Commit {
       batch.bytes += bytes
     }
     for (const batch of batches.values()) close(batch)
-    return framed
   }
 
   /** How much to re-write, so that the ledger stays within a small multiple of what is alive. */
@@ -256,8 +256,4 @@ export class Commit {
   }
 }
 
-type Framed = Omit<Numbered, 'n'>
-
-function entryOutput({ lane, partition, key, time, payload }: Numbered): EntryOutput {
-  return { target: lane.index, partition, key, time, payload }
-}
+type Give = (lane: Lane, partition: number, payload: Uint8Array, key?: Key, time?: number) => void

@@ -102,10 +102,10 @@ class Owner {
 
   /** The next `count` outputs to a partition, as those of one acknowledged entry. */
   take(count: number, partition = 0, hash = HASH): void {
-    const { lane } = this
-    const line = lane.line(partition)
+    const line = this.lane.line(partition)
     const outputs = Array.from({ length: count }, (): Numbered => {
-      return { lane, partition, n: line.next++, key: undefined, time: undefined, payload: Buffer.from('x') }
+      const output = { target: 0, partition, key: undefined, time: undefined, payload: Buffer.from('x') }
+      return { ...output, line, n: line.next++ }
     })
     this.publisher.take(this.#number++, hash, outputs)
   }

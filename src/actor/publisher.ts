@@ -6,11 +6,10 @@ import { DefinitionError, IntegrityError, type StreamNodeError } from '../errors
 import type { LogStream } from '../log/log.js'
 import type { LogRecord, Position } from '../log/record.js'
 import { untilAnswered, type Asking } from '../log/until-answered.js'
-import type { TargetState } from '../state/entry.js'
+import type { EntryOutput, TargetState } from '../state/entry.js'
 import type { ClaimTime, Ledger } from '../state/ledger.js'
 import { broken, type Outbox } from '../state/recovery.js'
 import type { Table } from '../state/table.js'
-import type { Key } from '../stream/key.js'
 import { OUTPUT_WINDOW, OUT_HEADER, outHeader, outOf, outputId, outputWriter } from '../stream/output-id.js'
 import { Sender, type Answer, type Named, type SentBefore } from '../stream/sender.js'
 import { headersOf } from '../stream/wire.js'
@@ -30,13 +29,9 @@ export interface PublisherParts extends Asking {
 }
 
 /** An output with its number, which the entry that holds it has settled. */
-export interface Numbered {
-  readonly lane: Lane
-  readonly partition: number
+export interface Numbered extends EntryOutput {
+  readonly line: Line
   readonly n: number
-  readonly key: Key | undefined
-  readonly time: number | undefined
-  readonly payload: Uint8Array
 }
 
 /** An entry with outputs that are not all confirmed. */
@@ -140,13 +135,13 @@ export class Publisher {
       const next = targets.map(({ partitions }) => new Map(partitions.map(one => [one.partition, one.first])))
       const pending: Pending = { number, left: 0 }
       for (const { target, partition, key, time: at, payload } of outputs) {
-        const lane = lanes[target] as Lane
+        const line = (lanes[target] as Lane).line(partition)
         const numbers = next[target] as Map<number, number>
         const n = numbers.get(partition) as number
         numbers.set(partition, n + 1)
-        if (n <= lane.line(partition).confirmed) continue
+        if (n <= line.confirmed) continue
         pending.left++
-        const output = { lane, partition, n, key, time: at, payload }
+        const output = { target, partition, key, time: at, payload, line, n }
         const { floor } = targets[target] as TargetState
         this.#take(new Sending(this, output, hash.slice(0, 8), pending), { ms: sentMs, floor })
       }
@@ -160,12 +155,12 @@ export class Publisher {
     const { output, pending } = sending
     if (repeat) void this.#checkRepeat(sending, position)
     else if (position <= floor) {
-      return this.fail(lostOutputs(output.lane.name, `gave position ${position} after it had given ${floor}`))
+      return this.fail(lostOutputs(output.line.lane.name, `gave position ${position} after it had given ${floor}`))
     }
     this.#records--
     this.#bytes -= output.payload.length
     if (--pending.left === 0) while (this.#entries[0]?.left === 0) this.#entries.shift()
-    const line = output.lane.line(output.partition)
+    const { line } = output
     line.settle(output.n)
     if (line.waiting.length > 0) this.#sendOn(line)
     this.#parts.progressed()
@@ -178,19 +173,18 @@ export class Publisher {
   }
 
   #take(sending: Sending, before: SentBefore | undefined): void {
-    const { lane, n, partition, payload } = sending.output
+    const { line, n, payload } = sending.output
     this.#records++
     this.#bytes += payload.length
-    const line = lane.line(partition)
     if (line.waiting.length > 0 || n > line.confirmed + OUTPUT_WINDOW) line.waiting.push({ sending, before })
-    else lane.sender.send(sending, sending, before)
+    else line.lane.sender.send(sending, sending, before)
   }
 
   #sendOn(line: Line): void {
     let sent = 0
     for (const { sending, before } of line.waiting) {
       if (sending.output.n > line.confirmed + OUTPUT_WINDOW) break
-      sending.output.lane.sender.send(sending, sending, before)
+      line.lane.sender.send(sending, sending, before)
       sent++
     }
     line.waiting.splice(0, sent)
@@ -217,7 +211,7 @@ export class Publisher {
       if (out === undefined || out.entry === entry) return
       await this.#parts.ledger.look()
       throw broken(
-        `output ${outputId(out.writer, out.n)} of stream "${output.lane.name}" was sent before with another content`,
+        `output ${outputId(out.writer, out.n)} of stream "${output.line.lane.name}" was sent before with another content`,
       )
     } catch (error) {
       this.fail(error)
@@ -225,7 +219,7 @@ export class Publisher {
   }
 
   /** Headers only; undefined when retention has dropped it. */
-  async #recordAt({ lane, partition }: Numbered, position: Position): Promise<LogRecord | undefined> {
+  async #recordAt({ line: { lane }, partition }: Numbered, position: Position): Promise<LogRecord | undefined> {
     const reader = lane.log.read({ partition, after: position - 1, recordsMax: 1, untilEnd: true, headersOnly: true })
     try {
       const { value } = await reader.next()
@@ -262,7 +256,7 @@ export class Lane {
   line(partition: number): Line {
     let line = this.#lines.get(partition)
     if (line === undefined) {
-      line = new Line(outputWriter(this.#writer, partition), this.numbers.get(`${partition}`) ?? 1)
+      line = new Line(this, outputWriter(this.#writer, partition), this.numbers.get(`${partition}`) ?? 1)
       this.#lines.set(partition, line)
     }
     return line
@@ -283,6 +277,7 @@ export class Line {
   readonly #ahead = new Set<number>()
 
   constructor(
+    readonly lane: Lane,
     readonly writer: string,
     /** The number of the next output. */
     public next: number,
@@ -311,7 +306,7 @@ class Sending implements Named, Answer {
     readonly entry: string,
     readonly pending: Pending,
   ) {
-    this.id = outputId(output.lane.line(output.partition).writer, output.n)
+    this.id = outputId(output.line.writer, output.n)
   }
 
   get partition(): number {
@@ -324,10 +319,10 @@ class Sending implements Named, Answer {
 
   /** As they are at this send: what is confirmed goes on meanwhile. */
   get headers(): Record<string, string> {
-    const { lane, partition, key, time } = this.output
-    const out = outHeader(lane.line(partition).confirmed, this.entry)
+    const { line, key, time } = this.output
+    const out = outHeader(line.confirmed, this.entry)
     if (key === undefined && time === undefined) return { [OUT_HEADER]: out }
-    return { [OUT_HEADER]: out, ...headersOf(lane.name, { key, time }) }
+    return { [OUT_HEADER]: out, ...headersOf(line.lane.name, { key, time }) }
   }
 
   stored(position: Position, repeat: boolean, floor: Position): void {
