@@ -4,9 +4,9 @@ import { createInbox, type NatsConnection } from '@nats-io/transport-node'
 import { decode, encode, isHuman, rateOf, viewOf, type Click } from './job.js'
 
 const TARGET = 'rival'
-/** What the reader asks for ahead: best of 1,000 to 20,000. */
+/** What the reader asks for ahead, as in the bench of the log. */
 const AHEAD = 5000
-/** How many promises of `publish` are open at once: best of 128 to 1024. */
+/** How many promises of `publish` are open at once, as in the bench of the log. */
 const PROMISES = 512
 
 /** Makes a stream for the outputs, with the window that ours has, and looks that all of them came. */
