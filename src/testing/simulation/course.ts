@@ -6,6 +6,7 @@ import type { Stage } from '../../pipeline/plan.js'
 import { SimChance } from './chance.js'
 import { Nemesis } from './nemesis.js'
 import { Owners } from './owners.js'
+import type { Owner } from './owners.js'
 import type { Swarm } from './swarm.js'
 import { World } from './world.js'
 
@@ -40,6 +41,7 @@ export class Course {
   readonly findings: string[] = []
   readonly #parts: CourseParts
   readonly #nemesis: Nemesis
+  readonly #caughtUp = new Map<Owner, boolean>()
 
   constructor(parts: CourseParts) {
     const { seed, swarm, keepLines, label } = parts
@@ -145,15 +147,19 @@ export class Course {
     }
   }
 
+  /** Asks each owner once, and again when it says no. */
   async #areCaughtUp(seats: readonly Seat[]): Promise<boolean> {
-    const caughtUp = new Set<Seat>()
-    for (const seat of seats) {
-      for (const { actor, running } of this.owners.of(seat.stage, seat.partition)) {
-        if (!running.process.frozen) void actor.caughtUp().then(is => is && caughtUp.add(seat))
+    for (const { stage, partition } of seats) {
+      for (const owner of this.owners.of(stage, partition)) {
+        if (owner.running.process.frozen || this.#caughtUp.has(owner)) continue
+        this.#caughtUp.set(owner, false)
+        void owner.actor.caughtUp().then(is => (is ? this.#caughtUp.set(owner, true) : this.#caughtUp.delete(owner)))
       }
     }
     await this.world.pass(1000)
-    return caughtUp.size === seats.length
+    return seats.every(({ stage, partition }) =>
+      this.owners.of(stage, partition).some(owner => this.#caughtUp.get(owner) === true),
+    )
   }
 
   async #stop(seats: readonly Seat[]): Promise<void> {
