@@ -93,7 +93,7 @@ export const mutants: readonly Mutant[] = [
   ]),
   mutant('confirms-what-was-sent', 'tells readers that all before an output are there', [
     PUBLISHER,
-    'outHeader(lane.line(partition).confirmed, this.entry)',
+    'outHeader(line.confirmed, this.entry)',
     'outHeader(this.output.n - 1, this.entry)',
   ]),
   mutant('purges-outputs', 'purges entries whose outputs are not out', [
