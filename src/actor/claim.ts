@@ -31,7 +31,7 @@ export interface ClaimParts {
   readonly clock: Clock
   readonly chance: Chance
   readonly tell: Tell
-  /** How many servers keep the ledger. */
+  /** How many servers keep the ledger at the least, when it is made. */
   readonly replicas: number
 }
 
@@ -72,7 +72,7 @@ export async function claimPartition(parts: ClaimParts, claimant: Claimant): Pro
     sure(() => streams.open(stream, use))
 
   const sources = await Promise.all(stage.sources.map(source => open(source, 'read')))
-  const stream = await sure(() => openLedger(parts))
+  const stream = await sure(() => openLedger(parts, sources))
   const bucket = await sure(() => ports.bucket({ name: BUCKET }))
   const witness = await Witness.of(bucket, `ledgers.${stage.pipeline}.${stage.index}.${partition}`, {
     ...claimant,
@@ -134,12 +134,18 @@ class Lanes {
   }
 }
 
-function openLedger({ stage, ports, replicas }: ClaimParts): Promise<LogStream> {
+/** A ledger that is there keeps its number of copies. A new one has as many as any of its sources: it is worth no less. */
+async function openLedger(
+  { stage, ports, replicas }: ClaimParts,
+  sources: readonly OpenStream<unknown>[],
+): Promise<LogStream> {
+  const name = `${stage.pipeline}-${stage.index}-ledger`
+  const there = await ports.log.find(name)
   return ports.log.open({
-    name: `${stage.pipeline}-${stage.index}-ledger`,
+    name,
     partitions: stage.partitions,
     retention: {},
-    replicas,
+    replicas: there?.spec.replicas ?? Math.max(replicas, ...sources.map(({ log }) => log.spec.replicas)),
     dedupWindowMs: LEDGER_WINDOW_MS,
   })
 }

@@ -71,7 +71,7 @@ export class Input {
     }
     if (known.incarnation !== open.log.incarnation) {
       const what = `stream "${open.stream.name}" was made anew since it was read up to position ${known.position}`
-      const mend = 'the partition halts: reset the pipeline to begin with the new one'
+      const mend = 'the partition halts: to begin with the new one, give the pipeline another name, and its targets too'
       throw new IntegrityError('STREAM_RECREATED', what, mend)
     }
     const { last } = await open.log.extent()
@@ -130,7 +130,7 @@ export class Input {
 
   /** How far it is read. */
   get position(): Position {
-    return this.#read
+    return this.#unprocessed === undefined ? this.#read : this.#unprocessed - 1
   }
 
   /** The position of the last record there is, as the leader has it; START without. */

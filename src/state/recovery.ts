@@ -142,7 +142,8 @@ class ChainBroken extends IntegrityError {
   }
 }
 
-const MEND = 'the partition halts, for the log lost what it had acknowledged: restore the ledger, or reset the pipeline'
+const MEND =
+  'the partition halts, for the log lost what it had acknowledged: restore the ledger, or begin anew under another name'
 const RETRY_MS = 100
 
 /**

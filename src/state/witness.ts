@@ -123,10 +123,14 @@ function decoded(value: Uint8Array, key: string): Written {
     // Told below, with all else that it is not.
   }
   const what = `the entry ${key} is no witness of a ledger that this release can read`
-  throw new IntegrityError('BAD_LOG', what, 'upgrade to the release that wrote it, or reset the pipeline')
+  throw new IntegrityError('BAD_LOG', what, 'upgrade to the release that wrote it, or begin anew under another name')
 }
 
 function goneError(key: string): IntegrityError {
   const what = `the entry ${key}, which vouches for a ledger, is gone`
-  return new IntegrityError('LOG_REWOUND', what, 'the partition halts: restore the bucket, or reset the pipeline')
+  return new IntegrityError(
+    'LOG_REWOUND',
+    what,
+    'the partition halts: restore the bucket, or begin anew under another name',
+  )
 }

@@ -1,7 +1,7 @@
 /** Turns what the engine tells into log lines: JSON by pino, or short lines for people. The only place that knows pino. */
 import { pino } from 'pino'
 import type { Cancel, Clock } from '../clock.js'
-import { messageOf, StreamNodeError } from '../errors.js'
+import { messageOf, RecordError, StreamNodeError } from '../errors.js'
 import type { Event, Tell } from './events.js'
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
@@ -132,6 +132,10 @@ function lineOfPartition(event: Extract<Event, { readonly partition: number; rea
     case 'partition.ended':
       if (event.why === 'stopped') return { level: 'debug', text: 'stopped', facts: of }
       if (event.why === 'fenced') return { level: 'warn', text: 'another owner has taken over', facts: of }
+      // What it failed at was told as a fault just before.
+      if (event.why === 'failed' && event.error instanceof RecordError) {
+        return { level: 'error', text: 'stands still: it cannot get past that record', facts: of, kind }
+      }
       return loud('error', kind, `${event.why}: `, event.error, of)
   }
 }
