@@ -15,7 +15,6 @@ const LEDGER = 'src/state/ledger.ts'
 const RECOVERY = 'src/state/recovery.ts'
 const COMMIT = 'src/actor/commit.ts'
 const PUBLISHER = 'src/actor/publisher.ts'
-const VIGIL = 'src/actor/vigil.ts'
 const INPUT = 'src/actor/input.ts'
 const SENDER = 'src/stream/sender.ts'
 const INBOX = 'src/stream/inbox.ts'
@@ -81,11 +80,11 @@ export const mutants: readonly Mutant[] = [
     'claimed.elapsedMs - Math.max(0, claimed.time - time)',
     'claimed.elapsedMs + 0 * time',
   ]),
-  mutant(
-    'note-last-acknowledged',
-    'notes the end of the stream instead of where the oldest unconfirmed output may stand',
-    [SENDER, 'return this.#line[this.#head]?.floor ?? this.#end', 'return this.#end'],
-  ),
+  mutant('looks-behind-the-end', 'looks for what a former owner sent only behind what is there now', [
+    PUBLISHER,
+    '{ ms: sentMs, floor }',
+    '{ ms: sentMs, floor: (lanes[target] as Lane).sender.floor + 0 * floor }',
+  ]),
   mutant('confirms-the-highest', 'says that all up to the highest acknowledged output are acknowledged', [
     PUBLISHER,
     '    if (n !== this.confirmed + 1) {',
@@ -127,11 +126,6 @@ export const mutants: readonly Mutant[] = [
     [RECOVERY, '    this.#parts = []\n  }\n', "    if (kind === 'commit') this.#parts = []\n  }\n"],
     [RECOVERY, "this.#isWhole && kind !== 'claim' && part !== this.#parts.length", 'part < 0'],
   ),
-  mutant('never-looks', 'never asks whether it is still the owner', [
-    VIGIL,
-    'if (now - ledger.provenMs >= LOOK_MS) once',
-    'if (now < ledger.provenMs) once',
-  ]),
   mutant('trusts-repeats', 'takes an output that was there before its first send for its own', [
     PUBLISHER,
     'if (repeat) void this.#checkRepeat(sending, position)',

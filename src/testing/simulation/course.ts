@@ -167,7 +167,8 @@ export class Course {
     for (const { actor } of working) actor.stop()
     await this.world.pass(30_000)
     for (const { end, running, partition } of working) {
-      if (end === undefined) this.findings.push(`${running.process.name} did not stop partition ${partition} in 30 s`)
+      if (end === undefined && running.process.alive)
+        this.findings.push(`${running.process.name} did not stop partition ${partition} in 30 s`)
     }
   }
 }

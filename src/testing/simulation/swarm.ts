@@ -42,7 +42,8 @@ export interface Swarm {
 export function drawSwarm(chance: SimChance, only?: Mode): Swarm {
   const mode = only ?? drawMode(chance)
   const windowMs = chance.pick([1000, 4000, 20_000])
-  const late = mode === 'late' ? 2 * windowMs : Math.min(5000, windowMs / 3)
+  // An id may be half a window old when it is sent again, and may come late twice: as itself and as its copy.
+  const late = mode === 'late' ? 2 * windowMs : Math.min(5000, windowMs / 5)
   const frozen = mode === 'zombie' ? 3 * windowMs : windowMs / 2
   const share = (often: number, most: number) => (chance.happens(often) ? most * chance.fraction() : 0)
   return {
