@@ -126,11 +126,12 @@ export const mutants: readonly Mutant[] = [
     [RECOVERY, '    this.#parts = []\n  }\n', "    if (kind === 'commit') this.#parts = []\n  }\n"],
     [RECOVERY, "this.#isWhole && kind !== 'claim' && part !== this.#parts.length", 'part < 0'],
   ),
-  mutant('trusts-repeats', 'takes an output that was there before its first send for its own', [
-    PUBLISHER,
-    'if (repeat) void this.#checkRepeat(sending, position)',
-    'if (repeat) void 0',
-  ]),
+  mutant(
+    'trusts-what-is-there',
+    'takes outputs that its ledger knows nothing of for its own',
+    [PUBLISHER, 'if (repeat) void this.#checkRepeat(sending, position)', 'if (repeat) void 0'],
+    [PUBLISHER, 'out.n < next) continue', 'out.n >= 0) continue'],
+  ),
   mutant('position-is-the-last-read', 'forgets at a crash what it held back', [
     INPUT,
     'this.inbox.lowWater(this.#read, this.#unprocessed)',
