@@ -3,7 +3,7 @@
  * message is written by compare-and-set, settled when its answer is lost, and chained to the one before.
  */
 import { pause, type Chance } from '../clock.js'
-import { FencedError, IntegrityError, UnavailableError } from '../errors.js'
+import { FencedError, IntegrityError, UnavailableError, type StreamNodeError } from '../errors.js'
 import type { LogStream } from '../log/log.js'
 import type { LogRecord, Position } from '../log/record.js'
 import { untilAnswered, type Asking } from '../log/until-answered.js'
@@ -240,7 +240,7 @@ export class Ledger {
       const ending = await stream.append({ partition, payload, id, expect })
       let position: Position | undefined
       if (ending.ending === 'stored' && !ending.repeat) position = ending.position
-      else if (ending.ending === 'refused' && ending.why === 'denied') throw ending.error
+      else if (ending.ending === 'refused' && ending.why === 'denied') throw this.#denied(ending.error)
       else if (ending.ending === 'refused' && ending.why !== 'expected') this.#parts.waits(ending.error)
       else position = await this.#find(number, hash)
       if (position !== undefined) {
@@ -253,6 +253,11 @@ export class Ledger {
       await pause(clock, waitMs, signal)
       this.#throwIfStopped()
     }
+  }
+
+  /** Why it may never be written: for the user to mend, but for a stream that is gone with all that it acknowledged. */
+  #denied(error: StreamNodeError): StreamNodeError {
+    return error.code === 'NO_SUCH_STREAM' ? broken(`the stream of the ledger of ${this.where} is gone`) : error
   }
 
   /** Where a message of ours stands whose answer is lost or doubtful; undefined when it is not there and may be sent again. */
