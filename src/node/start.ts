@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { systemClock } from '../clock.js'
 import { openLog, type ConnectToFolder, type ConnectToMemory, type ConnectToServer } from '../client/connect.js'
+import { DefinitionError, messageOf, StreamNodeError } from '../errors.js'
 import { badOption } from '../options.js'
 import type { Definition } from '../pipeline/definition.js'
 import type { Listening } from '../log/signals.js'
@@ -57,12 +58,15 @@ export interface RunningNode extends AsyncDisposable {
  * Rejects with a `DefinitionError` for options, definitions or streams that are not as they must be.
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  if (typeof options !== 'object' || (options as unknown) === null)
+    throw badOption('the options of startNode', 'an object', options)
   const { definitions, module, name = hostname(), onEvent = silent, ...link } = options
   if (typeof name !== 'string' || name === '') throw badOption('name of startNode', 'a text', name)
   if ((definitions === undefined) === (module === undefined)) {
     throw badOption('definitions of startNode', 'given, or module, and not both', definitions)
   }
-  const given = definitions ?? definitionsIn(await imported(module))
+  if (typeof onEvent !== 'function') throw badOption('onEvent of startNode', 'a function', onEvent)
+  const given = definitions ?? (await exported(module))
   const pipelines = checkedDefinitions('startNode', given)
   let node: NodeAtWork | undefined
   const measured = measures(systemClock, () => node?.status() ?? [])
@@ -110,9 +114,23 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   }
 }
 
-/** The module, loaded by Node itself. */
-async function imported(module: string | URL): Promise<object> {
-  const isUrl = module instanceof URL || module.startsWith('file:')
-  const url = isUrl ? String(module) : pathToFileURL(resolve(module)).href
-  return (await import(url)) as object
+/** The pipelines of a module, which is loaded by Node itself. */
+async function exported(module: unknown): Promise<readonly Definition[]> {
+  if (typeof module !== 'string' && !(module instanceof URL)) {
+    throw badOption('module of startNode', 'a path or a URL', module)
+  }
+  const url = module instanceof URL || module.startsWith('file:') ? String(module) : pathToFileURL(resolve(module)).href
+  let loaded: object
+  try {
+    loaded = (await import(url)) as object
+  } catch (cause) {
+    if (cause instanceof StreamNodeError) throw cause
+    const what = `module ${String(module)} of startNode cannot be loaded: ${messageOf(cause)}`
+    throw new DefinitionError('BAD_MODULE', what, 'mend the file, or its path', { cause })
+  }
+  const found = definitionsIn(loaded)
+  if (found.length > 0) return found
+  const but = Object.keys(loaded).length === 0 ? 'it exports nothing' : `it exports ${Object.keys(loaded).join(', ')}`
+  const mend = "export what pipeline('name').from(...).to(...) gives"
+  throw new DefinitionError('BAD_MODULE', `module ${String(module)} of startNode has no pipeline: ${but}`, mend)
 }
