@@ -5,6 +5,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import type { PartitionStatus } from '../actor/partition-actor.js'
 import { systemChance, systemClock } from '../clock.js'
 import { openEmbedded } from '../log/embedded/embedded.js'
+import type { Listening, Signals } from '../log/signals.js'
 import { silent } from '../telemetry/events.js'
 import { answerStatus, statusOfNodes, type NodeStatus } from './status.js'
 
@@ -59,6 +60,20 @@ test('is refused by name when no node runs, also after the last has gone', async
   expect(await ask(here)).toHaveLength(1)
   answering.close()
   await expect(ask(here)).rejects.toMatchObject(refused)
+})
+
+test('is waited for no longer than asked when the process that passes signals on is stuck', async () => {
+  const [here] = await links()
+  let closed = 0
+  let pass: (listening: Listening) => void = () => {}
+  const stuck = { ...here.signals, subscribe: () => new Promise<Listening>(resolve => (pass = resolve)) }
+  await expect(ask({ log: here.log, signals: stuck }, 50)).rejects.toMatchObject({
+    code: 'TIMED_OUT',
+    message: expect.stringMatching(/^nobody on embedded log in .* passed on the question .* within 50 ms; ask again/),
+  })
+  pass({ close: () => void (closed += 1) })
+  await Promise.resolve()
+  expect(closed).toBe(1)
 })
 
 test('is waited for no longer than asked', async () => {

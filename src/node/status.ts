@@ -3,7 +3,7 @@
  * subjects begin with a word that no stream can have, so that no stream takes them for records.
  */
 import type { PartitionStatus } from '../actor/partition-actor.js'
-import type { Chance, Clock } from '../clock.js'
+import { pause, type Chance, type Clock } from '../clock.js'
 import { StreamNodeError, UnavailableError } from '../errors.js'
 import type { Ports } from '../log/ports.js'
 import type { Listening, Signals } from '../log/signals.js'
@@ -75,12 +75,13 @@ export async function statusOfNodes(
   const answersTo = `${ANSWERS}.${chance.name()}`
   const gathered = new Map<string, { status: NodeStatus; more: boolean }>()
   let heard = () => {}
-  const listening = await signals.subscribe(answersTo, payload => {
+  const listens = signals.subscribe(answersTo, payload => {
     const { id, status, more } = JSON.parse(Buffer.from(payload).toString()) as Answer
     const before = gathered.get(id)?.status.partitions ?? []
     gathered.set(id, { status: { ...status, partitions: [...before, ...status.partitions] }, more })
     heard()
   })
+  const listening = await inTime(listens, { description: log.description, clock, timeoutMs })
   try {
     const there = await probe(signals, log.description, timeoutMs)
     const complete = () => gathered.has(there) && ![...gathered.values()].some(({ more }) => more)
@@ -104,6 +105,28 @@ export async function statusOfNodes(
     listening.close()
   }
   return [...gathered.values()].map(({ status }) => status).sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/** Signals pass through one process of a folder, or the server; neither may be able to answer just now. */
+async function inTime(
+  listens: Promise<Listening>,
+  { description, clock, timeoutMs }: { description: string; clock: Clock; timeoutMs: number },
+): Promise<Listening> {
+  const late = new AbortController()
+  const tooLate = pause(clock, timeoutMs, late.signal).then(() => undefined)
+  try {
+    const listening = await Promise.race([listens, tooLate])
+    if (listening !== undefined) return listening
+  } finally {
+    late.abort()
+  }
+  listens.then(
+    listening => listening.close(),
+    () => {},
+  )
+  const what = `nobody on ${description} passed on the question for its nodes within ${timeoutMs} ms`
+  const mend = 'ask again, or raise --timeout; a node there may be stuck in a step that does not end'
+  throw new UnavailableError('TIMED_OUT', what, mend)
 }
 
 async function probe(signals: Signals, log: string, timeoutMs: number): Promise<string> {
