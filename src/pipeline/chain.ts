@@ -51,6 +51,7 @@ export class Chain {
       end = start
     }
     this.push = next
+    checkGone(tables, stage.pipeline, seats)
     this.#ends.sort((a, b) => a.step - b.step)
     tables.settle()
   }
@@ -111,8 +112,22 @@ function checkKept(tables: Tables, name: string, keeps: string, where: string): 
   if (kept === undefined) makes.set(name, keeps)
   else if (kept !== keeps) {
     const what = `${where} keeps (${keeps}), and the ledger holds what it kept before: (${kept})`
-    throw new DefinitionError('PIPELINE_DIFFERS', what, 'give the changed pipeline another name, or change it back')
+    throw differs(what)
   }
+}
+
+/** Those behind a step that is gone would take its rows for their own; the rows of the last would stay for ever. */
+function checkGone(tables: Tables, pipeline: string, seats: readonly (Named | undefined)[]): void {
+  const names = new Set(seats.map(seat => seat?.name))
+  for (const [name] of tables.table<string>('makes').entries()) {
+    if (names.has(name)) continue
+    const gone = name.replace(/-(\d+)$/, ' number $1')
+    throw differs(`pipeline "${pipeline}" has no ${gone} now, and the ledger holds what that one kept`)
+  }
+}
+
+function differs(what: string): DefinitionError {
+  return new DefinitionError('PIPELINE_DIFFERS', what, 'give the changed pipeline another name, or change it back')
 }
 
 interface Named {

@@ -115,6 +115,7 @@ export class Outlet {
   #write({ target, where, takesKey, takesTime }: Opened, value: unknown): void {
     try {
       if (value === undefined) throw new TypeError('undefined came out of the last step, and no stream can carry it')
+      if (value instanceof Promise) throw promised(value)
       const about = this.#about
       about.key = takesKey && this.keyed ? ambient.key : undefined
       about.time = takesTime ? ambient.time : undefined
@@ -132,6 +133,12 @@ export class Outlet {
   #where(stream?: Stream<unknown>): string {
     return `${stream === undefined ? 'to(...)' : `to "${stream.name}"`} of pipeline "${this.#stage.pipeline}"`
   }
+}
+
+/** Of an async function, most often. Nobody looks at it any more, and what it rejects with must not end the process. */
+function promised(value: Promise<unknown>): TypeError {
+  value.catch(() => {})
+  return new TypeError('a promise came out of the last step, and a turn waits for none: steps give values at once')
 }
 
 /** What the log counts beside the payload: the id and the other headers. */

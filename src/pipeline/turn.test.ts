@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { filter, map, mergeMap, Observable, skip, take, tap } from 'rxjs'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { SchemaStore } from '../codec/codec.js'
 import { DefinitionError, InvariantError } from '../errors.js'
 import { encodeHeaders, LogRecord } from '../log/record.js'
@@ -10,7 +10,7 @@ import { encodeBatch } from '../stream/batch.js'
 import { settingsOf, stream, type Stream } from '../stream/stream.js'
 import { Wire } from '../stream/wire.js'
 import type { Definition } from './definition.js'
-import { pipeline } from './pipeline.js'
+import { pipeline, type Flow } from './pipeline.js'
 import { plan, type Stage } from './plan.js'
 import { Turn, type Outcome } from './turn.js'
 
@@ -241,6 +241,21 @@ describe('what a record fails at', () => {
     expect(bigint?.error.code).toBe('STEP_FAILED')
   })
 
+  test('when a promise comes out says that nothing is waited for, and lets it reject unheard', async () => {
+    const unheard: unknown[] = []
+    const hear = (reason: unknown) => unheard.push(reason)
+    process.on('unhandledRejection', hear)
+    onTestFinished(() => void process.off('unhandledRejection', hear))
+    const asked = pipeline('p')
+      .from(clicks)
+      .pipe(map(({ n }) => Promise.reject<Click>(new Error(`no ${n}`))))
+    const { turn } = await turnOf(asked.to(out))
+    const { fault } = turn.walk(0, records({ n: 1 }), 0, undefined)
+    expect(fault?.error.message).toContain('a promise came out of the last step, and a turn waits for none')
+    await new Promise(resolve => setImmediate(resolve))
+    expect(unheard).toEqual([])
+  })
+
   test('when it has no key and a step goes by key says so', async () => {
     const { turn } = await turnOf(pipeline('p').from(clicks).pipe(summed()).to(out))
     const { fault } = turn.walk(0, records({ n: 1 }), 0, undefined)
@@ -430,6 +445,21 @@ test('a step whose rows were written by another make of it is refused, and both 
   tables.table<string>('makes').set('summed-1', 'rows of before')
   tables.settle()
   expect(() => new Turn(stage, parts)).toThrow(/summed.* keeps \(rows\), .*before: \(rows of before\).*another name/)
+})
+
+test('a step with memory that is gone is missed, for one behind it would take its rows', async () => {
+  const stageOf = (...steps: ReturnType<typeof summed>[]) => {
+    const flow = steps.reduce<Flow<Click>>((flow, step) => flow.pipe(step as never), pipeline('p').from(keyed))
+    return plan(flow.to(out))[0] as Stage
+  }
+  const tables = new Tables()
+  const parts = { partition: 0, tables, sources: await Promise.all(stageOf().sources.map(wireOf)), targets: [] }
+  const start = (...steps: ReturnType<typeof summed>[]) => new Turn(stageOf(...steps), parts).stop()
+  start(summed())
+  start(summed(), summed())
+  expect(() => start(summed())).toThrow(/pipeline "p" has no summed number 2 now, .* that one kept; .*another name/)
+  expect(() => start()).toThrow(/no summed number 1 now/)
+  start(summed(), summed())
 })
 
 describe('a function that chooses', () => {
