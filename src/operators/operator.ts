@@ -66,11 +66,7 @@ const DEFINITION = Symbol.for('stream-node.operator/1')
 export function operator<A, B>(definition: OperatorDefinition<A, B>): Operator<A, B> {
   const misused: Operator<A, B> = () => {
     const what = `${definition.name}() of stream-node was applied to an Observable of RxJS`
-    throw new DefinitionError(
-      'BAD_PIPELINE',
-      what,
-      `use it in the pipe of a pipeline, or take ${definition.name} of rxjs`,
-    )
+    throw new DefinitionError('BAD_PIPELINE', what, 'give it to the pipe of a pipeline itself, as a step of its own')
   }
   return Object.defineProperty(misused, DEFINITION, { value: Object.freeze(definition) })
 }

@@ -1,4 +1,4 @@
-import { filter, map, of, scan, take, withLatestFrom } from 'rxjs'
+import { filter, map, of, pipe as compose, scan, take, withLatestFrom } from 'rxjs'
 import { describe, expect, test } from 'vitest'
 import { DefinitionError } from '../errors.js'
 import { operator } from '../operators/operator.js'
@@ -130,6 +130,15 @@ describe('refuses at once, with the mend', () => {
       'an operator that was not called',
       p => p.from(clicks).pipe(withLatestFrom).to(out),
       'step 1 is the function withLatestFrom itself, and no operator; call it: withLatestFrom(...)',
+    ],
+    [
+      'a step of ours within one of RxJS',
+      p =>
+        p
+          .from(clicks)
+          .pipe(compose(counted, map(String)))
+          .to(out),
+      'step 1 has a step of stream-node inside: counted() of stream-node was applied to an Observable of RxJS; give it to the pipe of a pipeline itself, as a step of its own',
     ],
     [
       'a function of values as step',

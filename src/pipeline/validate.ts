@@ -129,6 +129,8 @@ function noOperator({ name }: { readonly name: string }, gave: unknown): Fault {
     const called = name === '' ? 'it' : `${name}(...)`
     return bad(`is the function ${name || 'that makes an operator'} itself, and no operator`, `call it: ${called}`)
   }
+  // One of ours says itself where it was put.
+  if (gave instanceof DefinitionError) return bad(`has a step of stream-node inside: ${gave.message}`, '')
   const got = gave instanceof Error ? `throws "${gave.message}"` : `gives ${given(gave)}`
   const mend = 'put a function of values into map(...), and give an operator what it takes'
   return bad(`is a function that ${got} instead of making an Observable`, mend)
