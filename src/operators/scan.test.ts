@@ -37,6 +37,12 @@ function rowsIn(seat: Seated<string, string>): unknown[] {
   return rows.sort((a, b) => (String(a) < String(b) ? -1 : 1))
 }
 
+test('wants its seed, which may be undefined', () => {
+  const seedless = scan as (f: (state: unknown, value: unknown) => unknown) => unknown
+  expect(() => seedless(value => value)).toThrow('the seed of scan must be given, as in scan(f, 0), but is undefined')
+  expect(() => scan(state => state, undefined)).not.toThrow()
+})
+
 test('with one key it gives what scan of RxJS gives for the same values', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.integer()), async values => {

@@ -4,7 +4,7 @@
  */
 import { frozen, orInPlace } from '../aggregates/frozen.js'
 import { mustBeFunction } from '../aggregates/given.js'
-import { duration, knownOptions, type Duration } from '../options.js'
+import { badOption, duration, knownOptions, type Duration } from '../options.js'
 import type { ScopedTable } from '../state/table.js'
 import type { Key } from '../stream/key.js'
 import { mustBeInTurn } from './in-turn.js'
@@ -27,6 +27,8 @@ const SPAN_MIN_MS = 1000
  */
 export function scan<T, S>(f: (state: S, value: T) => S, seed: S, options: ScanOptions = {}): Operator<T, S> {
   mustBeFunction('the function of scan', f)
+  // RxJS's takes the first value then, which would be lost on whoever comes from there.
+  if (arguments.length < 2) throw badOption('the seed of scan', 'given, as in scan(f, 0)', seed)
   knownOptions('scan', options, ['within'])
   const withinMs = options.within === undefined ? undefined : duration('within of scan', options.within, { min: 1 })
   const folding: Folding<T, S> = { f, seed: frozen('scan', seed) }
