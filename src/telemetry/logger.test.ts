@@ -93,6 +93,14 @@ test('has a line for every kind of event', () => {
   expect(objects()).toHaveLength(Object.keys(events).length)
 })
 
+test('says what a partition waits for, once', () => {
+  const { log, objects } = lines()
+  log.tell({ type: 'partition.waits', ...at, on: 'the log' })
+  const error = new UnavailableError('LOG_FULL', 'full', 'make room')
+  log.tell({ type: 'partition.waits', ...at, on: error.message, error })
+  expect(objects().map(({ msg }) => msg)).toEqual(['waits for the log', 'waits: full; make room'])
+})
+
 test('writes nothing below its level, and nothing at all when it is silent', () => {
   const { log, objects } = lines({ level: 'warn' })
   log.tell({ type: 'log.reconnected', server: 'a' })

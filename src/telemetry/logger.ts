@@ -128,7 +128,9 @@ function lineOfPartition(event: Extract<Event, { readonly partition: number; rea
     case 'partition.fault':
       return loud('error', kind, 'a record could not be processed: ', event.error, of)
     case 'partition.waits':
-      return loud('warn', kind, `waits for ${event.on}`, event.error, of)
+      // With an error, what is waited for is its message.
+      if (event.error !== undefined) return loud('warn', kind, 'waits: ', event.error, of)
+      return loud('warn', kind, `waits for ${event.on}`, undefined, of)
     case 'partition.ended':
       if (event.why === 'stopped') return { level: 'debug', text: 'stopped', facts: of }
       if (event.why === 'fenced') return { level: 'warn', text: 'another owner has taken over', facts: of }
