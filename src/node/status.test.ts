@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import type { PartitionStatus } from '../actor/partition-actor.js'
 import { systemChance, systemClock } from '../clock.js'
 import { openEmbedded } from '../log/embedded/embedded.js'
-import type { Listening, Signals } from '../log/signals.js'
+import type { Listening } from '../log/signals.js'
 import { silent } from '../telemetry/events.js'
 import { answerStatus, statusOfNodes, type NodeStatus } from './status.js'
 
