@@ -49,6 +49,7 @@ export const errorCodes = {
     'UNKNOWN_SCHEMA', // a record written under a schema that the log does not keep
     'INCOMPATIBLE_SCHEMA', // a record written under a schema that cannot be read as the stream's
     'STEP_FAILED', // a record at which a step of a pipeline threw
+    'TOO_MANY_OUTPUTS', // a record of which a step makes more than one entry can hold
     'TOO_DEEP_OR_LARGE', // a record that would cost more than the guards allow
   ],
   FencedError: [

@@ -8,12 +8,14 @@ import type { Clock } from '../clock.js'
 const TURN_MS = 10
 /** How long turns may follow each other before others have theirs. */
 const SPELL_MS = 15
+/** Nobody knows yet how long they take. */
+const RECORDS_FIRST = 64
 /** Never fewer, for each turn and entry has a cost of its own. */
 const RECORDS_MIN = 8
 
 export class Pace {
   readonly #clock: Clock
-  #recordsMax = Infinity
+  #recordsMax = RECORDS_FIRST
   #beganMs = 0
   #breathedMs: number
 
@@ -36,7 +38,7 @@ export class Pace {
     const tookMs = this.#clock.elapsed() - this.#beganMs
     if (tookMs > TURN_MS) this.#recordsMax = Math.max(RECORDS_MIN, Math.floor((records * TURN_MS) / tookMs))
     // One slow turn may have been chance: it may soon be twice as many again.
-    else if (this.#recordsMax < Infinity && records >= this.#recordsMax) this.#recordsMax *= 2
+    else if (records >= this.#recordsMax) this.#recordsMax *= 2
   }
 
   /** Undefined while nobody has waited for long; else a promise for when the others had their turn. */

@@ -1,4 +1,4 @@
-import { filter, map } from 'rxjs'
+import { filter, map, mergeMap } from 'rxjs'
 import { afterEach, expect, test } from 'vitest'
 import { systemChance, systemClock } from '../clock.js'
 import { openEmbedded } from '../log/embedded/embedded.js'
@@ -97,6 +97,31 @@ test('what is read is walked and published, in order', async () => {
     const wanted = numbers(0, 1500).filter(click => click.user === user && click.n % 2 === 0)
     expect(found.filter(click => click.user === user).map(click => click.n / 2)).toEqual(wanted.map(click => click.n))
   }
+})
+
+const many = stream<Click>('many', { key: 'user', partitions: 1 })
+const bursting = pipeline('bursting')
+  .from(clicks)
+  .pipe(mergeMap(click => Array.from({ length: 700 }, (_, i) => ({ ...click, n: 1000 * click.n + i }))))
+  .to(many)
+
+test('records that give very much are brought out bit by bit, all of it once', async () => {
+  const ports = await memory()
+  await publish(ports, clicks, numbers(0, 60))
+  let most = 0
+  const tell: Tell = event => {
+    if (event.type === 'partition.committed') most = Math.max(most, event.outputs)
+  }
+  const actor = actorOn(ports, bursting, { tell })
+  const end = actor.run()
+  await caughtUp(actor)
+  actor.stop()
+  await end
+  expect(most).toBeLessThan(10_000)
+  const found = await outputs(ports, many)
+  expect(found.map(({ n }) => n)).toEqual(
+    numbers(0, 60).flatMap(({ n }) => Array.from({ length: 700 }, (_, i) => 1000 * n + i)),
+  )
 })
 
 const sums = stream<number>('sums', { partitions: 1 })

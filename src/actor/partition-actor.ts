@@ -4,7 +4,8 @@
  */
 import { pause } from '../clock.js'
 import { FencedError, IntegrityError, InvariantError, messageOf, UnavailableError } from '../errors.js'
-import type { Position } from '../log/record.js'
+import type { Batch } from '../log/log.js'
+import type { LogRecord, Position } from '../log/record.js'
 import { untilAnswered, type Asking } from '../log/until-answered.js'
 import type { Outcome } from '../pipeline/turn.js'
 import type { Tell } from '../telemetry/events.js'
@@ -67,6 +68,16 @@ const LIMITS: ActorLimits = {
 }
 const TAKEN_LOOK_MS = 20
 
+/** A batch on its way through the chain. */
+interface Walk {
+  readonly source: number
+  readonly batch: Batch
+  /** What of it may be processed, in order. */
+  readonly records: readonly LogRecord[]
+  /** Which of these comes next. */
+  readonly from: number
+}
+
 /** Somebody who waits until the sources are read to these ends, then until that is committed, then until it is out. */
 interface Waiter {
   readonly ends: readonly Position[]
@@ -85,6 +96,8 @@ export class PartitionActor {
   #held: Held | undefined
   #state: PartitionState = 'new'
   #error: unknown
+  /** What is left of a batch of which a turn walked only the beginning. */
+  #rest: Walk | undefined
   /** A record that could not be processed: nothing after it is. */
   #fault: { readonly error: unknown } | undefined
   #isAskedToStop = false
@@ -199,29 +212,43 @@ export class PartitionActor {
       }
       // While an entry is on its way, batches come together for one large turn: the entry after it holds them all the same.
       const mayWalk = () => !isDraining && commit.hasRoom && (!commit.isWriting || this.#mailbox.isFull)
-      const message = await this.#mailbox.receive(mayWalk, this.#pace.recordsMax)
-      if (message.kind === 'batch') commit.add(await this.#turn(message, held))
+      const rest = this.#rest
+      if (rest !== undefined && mayWalk()) commit.add(await this.#walk(rest, held))
+      else {
+        const message = await this.#mailbox.receive(() => rest === undefined && mayWalk(), this.#pace.recordsMax)
+        if (message.kind === 'batch') commit.add(await this.#turn(message, held))
+      }
       commit.begin()
       await this.#pace.breath()
     }
   }
 
   /** Walks one batch: what of it may be processed now, in order. */
-  async #turn({ source, batch }: Delivery, { inputs, turn, addTarget }: Held): Promise<Outcome> {
-    const input = inputs[source] as Input
-    const records = input.take(batch)
+  async #turn({ source, batch }: Delivery, held: Held): Promise<Outcome> {
+    const { inputs, turn } = held
+    const records = (inputs[source] as Input).take(batch)
     if (turn.ready(source, records) !== undefined) {
       await untilAnswered(async () => turn.ready(source, records), this.#asking)
     }
+    return this.#walk({ source, batch, records, from: 0 }, held)
+  }
+
+  /** Walks on in a batch, to its end unless a turn has given enough before. */
+  async #walk(walk: Walk, { inputs, turn, addTarget }: Held): Promise<Outcome> {
+    const { source, batch, records, from } = walk
+    const input = inputs[source] as Input
     this.#pace.begins()
-    let outcome = turn.walk(source, records, 0, input.passed)
+    let outcome = turn.walk(source, records, from, input.passed)
     while (outcome.opens !== undefined) {
       await addTarget(outcome.opens)
-      outcome = turn.walk(source, records, 0, input.passed)
+      outcome = turn.walk(source, records, from, input.passed)
     }
-    this.#pace.ends(records.length)
     const { fault, walked } = outcome
-    input.walked(batch, records[walked - 1], fault?.record.position)
+    this.#pace.ends(walked)
+    const next = from + walked
+    const left = records[next]
+    input.walked(batch, records[next - 1], left?.position)
+    this.#rest = left === undefined ? undefined : { ...walk, from: next }
     if (fault !== undefined) {
       this.#fault = fault
       this.#tell({ type: 'partition.fault', error: fault.error })

@@ -1,5 +1,5 @@
 /** Where the values go that come out of a chain: encoded for the streams they are written to, gathered until the turn ends. */
-import { DefinitionError } from '../errors.js'
+import { DefinitionError, RecordError } from '../errors.js'
 import { ambient } from '../operators/operator.js'
 import type { Key } from '../stream/key.js'
 import { isStream, settingsOf, type Stream } from '../stream/stream.js'
@@ -41,6 +41,9 @@ export class Outlet {
   /** Whether the record at hand has a key. */
   keyed = false
 
+  /** How much there was when the record at hand began. */
+  #outputsBefore = 0
+  #bytesBefore = 0
   readonly #stage: Stage
   readonly #trace: Trace
   readonly #open = new Map<string, Opened>()
@@ -67,6 +70,18 @@ export class Outlet {
     if (choose !== undefined) return value => this.#choose(choose, value)
     const target = targets[0] as Stream<unknown>
     return value => this.#write(this.#opened(target), value)
+  }
+
+  /** The next record begins. */
+  begin(): void {
+    this.#outputsBefore = this.outputs.length
+    this.#bytesBefore = this.bytes
+  }
+
+  /** What comes now is of no record: there may be any number. */
+  end(): void {
+    this.#outputsBefore = Infinity
+    this.#bytesBefore = Infinity
   }
 
   /** Takes back what came after the first `count` outputs. */
@@ -122,6 +137,8 @@ export class Outlet {
       const { partition, key, time, payload } = target.wire.frame(value, about)
       const bytesMax = target.wire.limits.recordBytesMax - HEADERS_BYTES
       if (payload.length + KEY_ESCAPE * (key?.length ?? 0) > bytesMax) throw tooLarge(target, payload, bytesMax)
+      if (this.outputs.length - this.#outputsBefore >= OF_RECORD_MAX) throw tooMany(`${OF_RECORD_MAX} outputs`)
+      if (this.bytes - this.#bytesBefore > BYTES_OF_RECORD_MAX) throw tooMany('64 MB of outputs')
       this.outputs.push({ target, partition, key, time, payload })
       this.bytes += payload.length
     } catch (thrown) {
@@ -139,6 +156,15 @@ export class Outlet {
 function promised(value: Promise<unknown>): TypeError {
   value.catch(() => {})
   return new TypeError('a promise came out of the last step, and a turn waits for none: steps give values at once')
+}
+
+/** What may come of one record, which all stands in one entry. More would be a step without an end. */
+const OF_RECORD_MAX = 100_000
+const BYTES_OF_RECORD_MAX = 64 * 1024 * 1024
+
+function tooMany(what: string): RecordError {
+  const mend = 'if that is no mistake, publish them as records of a stream of their own'
+  return new RecordError('TOO_MANY_OUTPUTS', `more than ${what} came of one record`, mend)
 }
 
 /** What the log counts beside the payload: the id and the other headers. */

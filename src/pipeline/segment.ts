@@ -138,6 +138,9 @@ export class Segment {
     } catch (thrown) {
       this.#disturbed = true
       this.#thrown = { what: thrown }
+      // A step that gives without end goes on until nobody listens.
+      this.#broken = true
+      this.stop()
     }
   }
 

@@ -419,6 +419,41 @@ describe('keys and times', () => {
   })
 })
 
+test('a record from which outputs come without end is at fault, and those before it stand', async () => {
+  const forEver = function* (n: number) {
+    for (let i = 0; n > 2 || i < n; i++) yield { i }
+  }
+  const flow = pipeline('p')
+    .from(clicks)
+    .pipe(mergeMap(({ n }) => forEver(n)))
+  for (const definition of [flow.to(out), flow.pipe(map(value => value)).to(out)]) {
+    const { turn } = await turnOf(definition)
+    const outcome = turn.walk(0, records({ n: 1 }, { n: 2 }, { n: 3 }, { n: 1 }), 0, undefined)
+    expect(outcome).toMatchObject({ walked: 2, fault: { error: { cause: { code: 'TOO_MANY_OUTPUTS' } } } })
+    expect(values(outcome)).toEqual([{ i: 0 }, { i: 0 }, { i: 1 }])
+    expect(turn.walk(0, records({ n: 1 }), 0, undefined)).toMatchObject({ walked: 1 })
+  }
+})
+
+test('a turn ends ahead of its batch once it has given enough, also when a later record would fail', async () => {
+  const definition = pipeline('p')
+    .from(clicks)
+    .pipe(
+      mergeMap(({ n }) => {
+        if (n === 0) throw new Error('no')
+        return Array.from({ length: n }, (_, i) => ({ i }))
+      }),
+    )
+    .to(out)
+  const { turn } = await turnOf(definition)
+  const batch = records({ n: 3000 }, { n: 3000 }, { n: 1 }, { n: 0 })
+  const first = turn.walk(0, batch, 0, undefined)
+  expect([first.walked, first.outputs.length, first.fault]).toEqual([2, 6000, undefined])
+  const second = turn.walk(0, batch, 2, undefined)
+  expect(second).toMatchObject({ walked: 1, fault: { record: { position: 4 } } })
+  expect(second.outputs).toHaveLength(1)
+})
+
 test('an output that the log would not take with its headers is a fault of its record', async () => {
   const texts = stream<string>('texts', { key: () => 'k', time: () => 1, partitions: 1 })
   const long = pipeline('p')

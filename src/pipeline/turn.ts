@@ -19,7 +19,7 @@ export type { Output, TurnTarget } from './outlet.js'
 
 /** What a turn gives back. */
 export interface Outcome {
-  /** How many records it covers, counted from `from`: all, or those before the fault. */
+  /** How many records it covers, counted from `from`: all, or those before the fault, or as many as gave enough. */
   readonly walked: number
   readonly outputs: readonly Output[]
   /** Of the payloads of the outputs. */
@@ -52,6 +52,9 @@ export interface TurnParts {
   readonly doubts?: boolean
 }
 
+/** What a turn gives before it ends ahead of its batch: one entry holds it, and its outputs wait in memory. */
+const OUTPUTS_MAX = 4096
+const BYTES_MAX = 1024 * 1024
 /** Takes the place of a key where a record has none; nobody reads it. */
 const NO_KEY = ''
 
@@ -123,9 +126,9 @@ export class Turn {
     const walk: Walk = { source, wire: this.parts.sources[source] as Wire<unknown>, records, taken }
     ambient.on = true
     try {
-      this.#pass(walk, from, records.length)
+      const to = this.#pass(walk, from, records.length)
       this.#end(start)
-      return this.#outcome(records.length - from)
+      return this.#outcome(to - from)
     } catch (thrown) {
       this.#failed(source, start, thrown)
       if (thrown instanceof NotOpen) return this.#opens(thrown)
@@ -154,7 +157,7 @@ export class Turn {
     const { source, records } = walk
     const marks: Mark[] = []
     let failure: Failure | undefined
-    for (let at = from; at < records.length && failure === undefined; at++) {
+    for (let at = from; at < records.length && failure === undefined && !this.#isFull; at++) {
       const mark = this.#mark(source)
       try {
         this.#pass(walk, at, at + 1)
@@ -195,13 +198,21 @@ export class Turn {
     return { thrown, where }
   }
 
-  #pass(walk: Walk, from: number, to: number): void {
+  /** It gives so much that an entry and its outputs would grow too large. */
+  get #isFull(): boolean {
+    return this.#outlet.outputs.length >= OUTPUTS_MAX || this.#outlet.bytes >= BYTES_MAX
+  }
+
+  /** Walks until `to`, or until it gives enough; tells how far it came. */
+  #pass(walk: Walk, from: number, to: number): number {
     const { records, taken, wire } = walk
     const asksKey = this.#asking.key !== undefined || this.#outlet.asksKey
     const asksTime = this.#asking.time !== undefined || this.#outlet.asksTime
     const { push } = this.#chain
     for (let at = from; at < to; at++) {
+      if (at > from && this.#isFull) return at
       const record = records[at] as LogRecord
+      this.#outlet.begin()
       if (taken !== undefined) taken(record)
       const framed = wire.framesIn(record)
       if (framed !== undefined) {
@@ -218,6 +229,7 @@ export class Turn {
       if (asksTime) this.#setTime(walk, record, value)
       push(value)
     }
+    return to
   }
 
   #setKey({ wire }: Walk, record: LogRecord, value: unknown, one?: Framed): void {
@@ -237,6 +249,7 @@ export class Turn {
   #end(since: Mark): void {
     // Who gives something here says under which key; without a step that asks for keys, nobody can.
     this.#outlet.keyed &&= this.#asking.key !== undefined
+    this.#outlet.end()
     this.#chain.end()
     this.#check(since)
     this.#chain.waiting()
