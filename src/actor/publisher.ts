@@ -81,7 +81,7 @@ export class Publisher {
    */
   async open(log: LogStream, numbers: Table<number>, known: TargetState | undefined): Promise<Lane> {
     const { name } = log.spec
-    const { clock, writer, ledger, signal } = this.#parts
+    const { clock, writer, ledger, signal, waits } = this.#parts
     if (log.spec.dedupWindowMs < WINDOW_MIN_MS) throw shortWindow(log)
     const { last } = await untilAnswered(() => log.extent(), this.#parts)
     if (known !== undefined && (known.incarnation !== log.incarnation || last < known.floor)) {
@@ -92,7 +92,7 @@ export class Publisher {
       throw lostOutputs(name, what)
     }
     const lane = new Lane(this.#lanes.size, log, numbers, writer)
-    lane.sender = new Sender(log, last, clock, { guard: () => this.#guard(log), full: this.#parts.waits })
+    lane.sender = new Sender(log, last, clock, { guard: () => this.#guard(log), full: waits, waits })
     for (const { partition, confirmed } of known?.partitions ?? []) lane.line(partition).confirmed = confirmed
     if (signal.aborted) lane.sender.close()
     else signal.addEventListener('abort', () => lane.sender.close(), { once: true })

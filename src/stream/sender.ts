@@ -32,6 +32,8 @@ export interface SenderRules {
   readonly guard?: () => Promise<void> | undefined
   /** Told that the log is full, which is then waited out. Without it such a record fails. */
   readonly full?: (error: Error) => void
+  /** Told what else holds the sending up: the log is away, or an answer did not come. */
+  readonly waits?: (error: Error) => void
 }
 
 interface Sending {
@@ -221,9 +223,11 @@ export class Sender {
       sending.doubtful = true
       sending.doubted = true
       this.#interrupted = true
+      this.#rules.waits?.(ending.error)
     } else if (ending.why === 'unavailable') {
       if (ending.error.code === 'CLOSED') this.close()
       this.#interrupted = true
+      this.#rules.waits?.(ending.error)
     } else if (ending.why === 'full' && this.#rules.full !== undefined) {
       this.#rules.full(ending.error)
       this.#interrupted = true

@@ -400,6 +400,6 @@ function overrun(floor: Position, facts: { readonly stream: string; readonly aft
 /** The error for a stream that is no longer the one that was opened. */
 export function recreated(stream: string, facts: Readonly<Record<string, unknown>>, gone = false): IntegrityError {
   const what = `stream "${stream}" was deleted ${gone ? '' : 'and made anew '}under us`
-  const mend = 'positions in it mean nothing any more; start anew when that was meant'
+  const mend = 'positions in it mean nothing any more; read it from its start, a pipeline under another name'
   return new IntegrityError('STREAM_RECREATED', what, mend, { facts })
 }

@@ -307,8 +307,8 @@ function refused(link: Link, subject: string, bytes: number, error: unknown): Re
 }
 
 function nobodyTakes(stream: string): Refused {
-  const what = `not stored: nobody takes records of stream "${stream}" just now`
-  return refuse('unavailable', new UnavailableError('DISCONNECTED', what, 'wait for room() and try again'))
+  const what = `stream "${stream}" takes no records just now: it has no leader, or is gone`
+  return refuse('unavailable', new UnavailableError('DISCONNECTED', what, 'it is tried again'))
 }
 
 function noRoom(stream: string): Refused {
