@@ -2,7 +2,7 @@
  * One source of a partition: read from where the ledger says, checked to be the stream that it was, put in order by the
  * inbox, and delivered as fast as the mailbox takes it.
  */
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { IntegrityError } from '../errors.js'
 import type { Batch, BatchReader, ReadOptions } from '../log/log.js'
 import { START, type LogRecord, type Position } from '../log/record.js'
@@ -13,6 +13,9 @@ import { Inbox, type Cursor } from '../stream/inbox.js'
 import type { OpenStream } from '../stream/open.js'
 import type { Tell } from '../telemetry/events.js'
 import type { Mailbox } from './mailbox.js'
+
+/** Up to so many bytes a record is copied to be hashed. */
+const JOINED_BYTES_MAX = 4096
 
 export interface InputLimits {
   /** How many records the log gives at once, and how many bytes they have, about. */
@@ -207,5 +210,10 @@ function beyond(batch: Batch, from: Position): Batch {
 
 /** Enough of a record to tell it from another one at its position: 16 hex digits. */
 function fingerprint({ head, payload }: LogRecord): string {
-  return createHash('sha256').update(head).update(payload).digest('hex').slice(0, 16)
+  // At once is much faster for what is small; what is large is not copied for it.
+  const digest =
+    head.length + payload.length <= JOINED_BYTES_MAX
+      ? hash('sha256', Buffer.concat([head, payload]))
+      : createHash('sha256').update(head).update(payload).digest('hex')
+  return digest.slice(0, 16)
 }

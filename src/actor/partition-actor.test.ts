@@ -84,7 +84,11 @@ const doubling = pipeline('doubling')
 test('what is read is walked and published, in order', async () => {
   const ports = await memory()
   await publish(ports, clicks, numbers(0, 1000))
-  const actor = actorOn(ports, doubling)
+  let published = 0
+  const tell: Tell = event => {
+    if (event.type === 'partition.published') published += event.outputs
+  }
+  const actor = actorOn(ports, doubling, { tell })
   const end = actor.run()
   await caughtUp(actor)
   await publish(ports, clicks, numbers(1000, 1500))
@@ -92,7 +96,7 @@ test('what is read is walked and published, in order', async () => {
   actor.stop()
   expect(await end).toEqual({ why: 'stopped' })
   const found = await outputs(ports, doubled)
-  expect(found).toHaveLength(750)
+  expect([found.length, published]).toEqual([750, 750])
   for (const user of ['u0', 'u1', 'u2']) {
     const wanted = numbers(0, 1500).filter(click => click.user === user && click.n % 2 === 0)
     expect(found.filter(click => click.user === user).map(click => click.n / 2)).toEqual(wanted.map(click => click.n))

@@ -291,6 +291,11 @@ export class PartitionActor {
     queueMicrotask(() => {
       this.#isNudged = false
       this.#mailbox.nudge()
+      for (const lane of this.#held?.publisher.lanes ?? []) {
+        if (lane.acknowledged === 0) continue
+        this.#tell({ type: 'partition.published', outputs: lane.acknowledged, stream: lane.name })
+        lane.acknowledged = 0
+      }
     })
   }
 

@@ -161,6 +161,7 @@ export class Publisher {
     this.#bytes -= output.payload.length
     if (--pending.left === 0) while (this.#entries[0]?.left === 0) this.#entries.shift()
     const { line } = output
+    line.lane.acknowledged++
     line.settle(output.n)
     if (line.waiting.length > 0) this.#sendOn(line)
     this.#parts.progressed()
@@ -237,6 +238,8 @@ export class Publisher {
 export class Lane {
   sender!: Sender
   readonly name: string
+  /** How many outputs were acknowledged that nobody was told of yet. */
+  acknowledged = 0
   readonly #writer: PublisherParts['writer']
   readonly #lines = new Map<number, Line>()
 

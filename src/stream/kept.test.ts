@@ -191,7 +191,10 @@ test('tells, and goes on, where definitions may not be written', async () => {
   const open = await streams.open(stream('clicks'), 'write')
   expect(open.stream.name).toBe('clicks')
   const what = 'the definition of stream "clicks" could not be kept: the server forbids publish "$KV.x"'
-  expect(events).toMatchObject([{ type: 'log.warning', what }])
+  expect(events).toMatchObject([
+    { type: 'stream.made', stream: 'clicks' },
+    { type: 'log.warning', what },
+  ])
   const schema = streams.open(stream('in-avro', { codec: avro('string') }), 'write')
   await expect(schema).rejects.toThrow(/^schema \w{16} could not be kept in the bucket stream-node: the server forbids/)
 })

@@ -93,7 +93,9 @@ export class Streams {
       // Opening it by what is asked for would make it anew if it is deleted meanwhile.
       if (there.spec.partitions === stream.partitions) return there
     }
-    return this.#ports.log.open(this.#spec(stream, there?.spec))
+    const log = await this.#ports.log.open(this.#spec(stream, there?.spec))
+    if (there === undefined) this.#tell({ type: 'stream.made', stream: stream.name })
+    return log
   }
 
   #spec<T>(stream: Stream<T>, there: StreamSpec | undefined): StreamSpec {

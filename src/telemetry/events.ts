@@ -53,18 +53,20 @@ export type PartitionEvent =
   | (OfPartition & { readonly type: 'partition.waits'; readonly on: string; readonly error?: unknown })
 
 export type StreamEvent =
+  /** There was no stream of this name, and now there is an empty one. */
+  | { readonly type: 'stream.made'; readonly stream: string }
   /**
    * A writer's outputs from one number to another were stored and acknowledged, and are not there any more: dropped by
    * retention, deleted or lost. The reader goes on behind them.
    */
-  {
-    readonly type: 'stream.outputs-missing'
-    readonly stream: string
-    readonly partition: number
-    readonly writer: string
-    readonly from: number
-    readonly to: number
-  }
+  | {
+      readonly type: 'stream.outputs-missing'
+      readonly stream: string
+      readonly partition: number
+      readonly writer: string
+      readonly from: number
+      readonly to: number
+    }
 
 export type NodeEvent =
   /** A node has begun to run these pipelines. */

@@ -68,6 +68,7 @@ test('has a line for every kind of event', () => {
     'log.error': { type: 'log.error', error: new Error('it says') },
     'log.reader-resumed': { type: 'log.reader-resumed', stream: 's', after: 4, why: 'lost' },
     'log.warning': { type: 'log.warning', what: 'what', mend: 'mend' },
+    'stream.made': { type: 'stream.made', stream: 's' },
     'stream.outputs-missing': {
       type: 'stream.outputs-missing',
       stream: 's',

@@ -73,6 +73,12 @@ function lineOf(event: Event): Line {
       return { level: 'info', text: `reading ${event.stream} goes on after ${event.after}: ${event.why}`, facts: {} }
     case 'log.warning':
       return { level: 'warn', text: `${event.what}; ${event.mend}`, facts: {}, kind: `${event.type} ${event.what}` }
+    case 'stream.made':
+      return {
+        level: 'info',
+        text: `made stream "${event.stream}", which was not there`,
+        facts: { stream: event.stream },
+      }
     case 'stream.outputs-missing': {
       const { type, stream, partition, writer, from, to } = event
       const text = `outputs ${from} to ${to} of ${writer} were in stream "${stream}" and are gone; reading goes on behind them`
