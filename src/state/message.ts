@@ -2,7 +2,7 @@
  * One message of a ledger in bytes: who wrote it under which fence, where it stands in the chain, and its own hash. It
  * is encoded once; what comes back is believed only when the hash fits.
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { OctetReader, OctetWriter } from '../codec/octets.js'
 import { IntegrityError } from '../errors.js'
 
@@ -86,7 +86,7 @@ export function unseal(payload: Uint8Array, where: string): Sealed {
 }
 
 function digestOf(bytes: Uint8Array): Buffer {
-  return createHash('sha256').update(bytes).digest().subarray(0, HASH_BYTES)
+  return hash('sha256', bytes, 'buffer').subarray(0, HASH_BYTES)
 }
 
 function badMessage(where: string, what: string): IntegrityError {

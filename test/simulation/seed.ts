@@ -106,6 +106,7 @@ class SeedRun {
     await this.course.befall(() => {
       if (FAITHLESS.has(this.swarm.mode)) this.#breach()
     })
+    await this.world.pass(60_000, () => this.given.length === this.published)
     await this.course.settle(() => this.#isOut())
     this.#judge()
     return this.#report()
@@ -115,7 +116,11 @@ class SeedRun {
     const { given } = this
     if (given.length < this.published) return false
     if (['trimmed', 'forgetful'].includes(this.swarm.mode)) return true
-    return this.#stored().every(({ stored, takes }) => stored.length >= outputsDue(given, takes))
+    // Counted first: as long as some are missing, there is nothing to parse.
+    return this.#outputNames().every(
+      (name, index) =>
+        (this.world.server.streams.get(name)?.records.length ?? 0) >= outputsDue(given, this.#takes(index)),
+    )
   }
 
   /** Publishers, some of whom repeat themselves, bring records in all the time. */
@@ -125,7 +130,7 @@ class SeedRun {
     const streams = new Streams(outside, { chance: world.chance('publisher'), tell: silent, replicas: 1 })
     const opened = await this.course.within(streams.open(inputOf(scene, swarm), 'write'))
     const stored = world.server.streams.get('input')!
-    const count = (this.published = RECORDS_MIN + chance.whole(40))
+    const count = (this.published = RECORDS_MIN + chance.whole(10))
     let at = 0
     for (let i = 0; i < count; i++) {
       const one: Given = { id: `r${i}`, key: `k${chance.whole(5)}`, value: 1 + chance.whole(1000) }
@@ -138,7 +143,7 @@ class SeedRun {
         if (chance.happens(0.2))
           world.clock.after(swarm.windowMs * 0.9 * chance.fraction(), () => stored.append(append))
       }
-      at += chance.happens(0.5) ? 0 : chance.fraction() * 500
+      at += chance.happens(0.5) ? 0 : chance.fraction() * swarm.everyMs
       world.clock.after(at, store)
     }
   }
@@ -198,13 +203,22 @@ class SeedRun {
     })
   }
 
+  #outputNames(): string[] {
+    const { targets, chained } = this.scene
+    return targets === 2 ? ['out-even', 'out-odd'] : chained ? ['out', 'out-last'] : ['out']
+  }
+
+  /** Which outputs belong into the stream of this index. */
+  #takes(index: number): OutputStream['takes'] {
+    return ({ count }) => this.scene.targets === 1 || count % 2 === index
+  }
+
   #stored(): Omit<OutputStream, 'read'>[] {
-    const { scene, world, swarm } = this
-    const names = scene.targets === 2 ? ['out-even', 'out-odd'] : scene.chained ? ['out', 'out-last'] : ['out']
-    return names.map((name, index) => ({
+    const { world, swarm } = this
+    return this.#outputNames().map((name, index) => ({
       name,
       by: name === 'out-last' ? 'second' : 'first',
-      takes: ({ count }) => scene.targets === 1 || count % 2 === index,
+      takes: this.#takes(index),
       stored: world.server.streams.get(name)?.records.map(cameOf) ?? [],
       isTrimmed: swarm.mode === 'trimmed',
       mayRepeatInStream: swarm.mode === 'late' || swarm.mode === 'trimmed',

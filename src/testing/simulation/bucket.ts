@@ -20,7 +20,7 @@ export class SimBucket implements Bucket {
   }
 
   put(key: string, value: Uint8Array, revision?: Revision): Promise<Ending> {
-    return this.#change('bucket put', key, Uint8Array.from(value), revision)
+    return this.#change('bucket put', key, new Uint8Array(value), revision)
   }
 
   delete(key: string, revision?: Revision): Promise<Ending> {

@@ -30,7 +30,9 @@ interface Seat {
 /** How long everything may take when all is well again. */
 const LIVENESS_MS = 600_000
 /** How long the others work on when one has halted. */
-const HALTED_MS = 60_000
+const HALTED_MS = 20_000
+/** At the least. */
+const BLOWS = 14
 
 export class Course {
   readonly chance: SimChance
@@ -84,13 +86,13 @@ export class Course {
   /** Blow after blow, until enough has happened. `breach` is called once, in the second half. */
   async befall(breach?: () => void): Promise<void> {
     const { world, chance, owners } = this
+    const { everyMs } = this.#parts.swarm
     for (let i = 0; i < 3; i++) owners.launch()
-    const blows = 26 + chance.whole(14)
-    const every = chance.pick([300, 900, 2500])
+    const blows = BLOWS + chance.whole(8)
     const breachAt = Math.floor(blows * chance.between(0.4, 0.9))
     this.#nemesis.claim()
-    for (let blow = 0; blow < blows || (this.isCalm && blow < 12 * blows); blow++) {
-      await world.pass(every * 2 * chance.fraction())
+    for (let blow = 0; blow < blows || (this.#isCalm && blow < 12 * blows); blow++) {
+      await world.pass(everyMs * 2 * chance.fraction())
       if (blow === breachAt) breach?.()
       if (blow < blows || owners.claims >= this.#parts.least.claims) this.#nemesis.strike()
       else this.#nemesis.claim()
@@ -99,8 +101,10 @@ export class Course {
   }
 
   /** Too little has happened to prove anything. */
-  get isCalm(): boolean {
+  get #isCalm(): boolean {
     const { claims, faults } = this.#parts.least
+    // What has halted proves something by that.
+    if (this.owners.broken.length > 0) return false
     return this.owners.claims < claims || this.world.faults.total < faults
   }
 
@@ -121,7 +125,7 @@ export class Course {
           owners.own(owners.launch(), stage, partition)
         }
       }
-      await world.pass(1000)
+      await world.pass(500)
       const passed = world.clock.elapsed() - healed
       if (needed.length < seats.length) {
         // What halted is waited for by the others in vain.
@@ -132,7 +136,10 @@ export class Course {
         return
       }
     }
-    await world.pass(12_000 + 3 * this.#parts.swarm.spans.frozenMs[1])
+    // Whoever stands still wakes up, and what is on its way arrives.
+    await world.pass(LIVENESS_MS, () => world.running.every(({ process }) => !process.frozen))
+    const { lateMs, timeoutMs } = this.#parts.swarm.spans
+    await world.pass(2 * lateMs + timeoutMs + 2000)
     await this.#stop(seats)
   }
 
@@ -156,16 +163,20 @@ export class Course {
         void owner.actor.caughtUp().then(is => (is ? this.#caughtUp.set(owner, true) : this.#caughtUp.delete(owner)))
       }
     }
-    await this.world.pass(1000)
-    return seats.every(({ stage, partition }) =>
-      this.owners.of(stage, partition).some(owner => this.#caughtUp.get(owner) === true),
-    )
+    const areCaughtUp = () =>
+      seats.every(({ stage, partition }) =>
+        this.owners.of(stage, partition).some(owner => this.#caughtUp.get(owner) === true),
+      )
+    await this.world.pass(1000, areCaughtUp)
+    return areCaughtUp()
   }
 
   async #stop(seats: readonly Seat[]): Promise<void> {
     const working = seats.flatMap(({ stage, partition }) => this.owners.of(stage, partition))
     for (const { actor } of working) actor.stop()
-    await this.world.pass(30_000)
+    await this.world.pass(30_000, () =>
+      working.every(({ end, running }) => end !== undefined || !running.process.alive),
+    )
     for (const { end, running, partition } of working) {
       if (end === undefined && running.process.alive)
         this.findings.push(`${running.process.name} did not stop partition ${partition} in 30 s`)

@@ -49,7 +49,7 @@ export class SimStream implements LogStream {
     const refusal = this.#refusal(record)
     if (refusal !== undefined) return queueMicrotask(() => ended(refusal))
     const head = encodeHeaders(record.headers, id)
-    const payload = Uint8Array.from(record.payload)
+    const payload = new Uint8Array(record.payload)
     const size = head.length + payload.length
     const { recordBytesMax } = this.link.ground
     if (size > recordBytesMax) {

@@ -35,6 +35,8 @@ export interface Swarm {
   readonly mode: Mode
   /** For how long the streams know ids. */
   readonly windowMs: number
+  /** How long it takes from one blow to the next, about. */
+  readonly everyMs: number
   readonly shares: Shares
   readonly spans: Spans
 }
@@ -49,6 +51,7 @@ export function drawSwarm(chance: SimChance, only?: Mode): Swarm {
   return {
     mode,
     windowMs,
+    everyMs: chance.pick([400, 800, 1500]),
     shares: {
       ...NO_FAULTS,
       requestLost: share(0.6, 0.06),
@@ -67,7 +70,7 @@ export function drawSwarm(chance: SimChance, only?: Mode): Swarm {
       lateMs: late,
       awayMs: [20, chance.pick([200, 2000])],
       frozenMs: [10, frozen],
-      portion: chance.pick([2, 5, 1000]),
+      portion: chance.pick([4, 16, 1000]),
     },
   }
 }

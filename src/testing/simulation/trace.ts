@@ -13,16 +13,12 @@ export class Trace {
   }
 
   add(what: string): void {
-    const line = `${this.elapsed().toFixed(3)} ${what}`
-    let [low, high] = [this.#low, this.#high]
-    for (let i = 0; i < line.length; i++) {
-      const code = line.charCodeAt(i)
-      low = Math.imul(low ^ code, 0x01000193)
-      high = Math.imul(high ^ code, 0x85ebca6b)
-    }
-    this.#low = Math.imul(low ^ (high >>> 15), 0x01000193)
-    this.#high = Math.imul(high ^ (low >>> 13), 0xc2b2ae35)
-    this.#lines?.push(line)
+    const elapsed = this.elapsed()
+    let low = Math.imul(this.#low ^ Math.round(elapsed * 1000), 0x85ebca6b)
+    for (let i = 0; i < what.length; i++) low = Math.imul(low ^ what.charCodeAt(i), 0x01000193)
+    this.#high = Math.imul(this.#high ^ low ^ (low >>> 15), 0xc2b2ae35)
+    this.#low = low ^ (this.#high >>> 13)
+    this.#lines?.push(`${elapsed.toFixed(3)} ${what}`)
   }
 
   /** Two runs with one hash did the same things at the same times. */

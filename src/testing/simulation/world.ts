@@ -136,13 +136,12 @@ export class World {
     process.jump(ms)
   }
 
-  /** Lets time pass. False when everything stands still before. */
-  async pass(ms: number): Promise<boolean> {
-    const until = this.clock.elapsed() + ms
+  /** Lets time pass, until `enough` if that is sooner. False when everything stands still before. */
+  async pass(ms: number, enough: () => boolean = () => false): Promise<boolean> {
     let over = false
     const cancel = this.clock.after(ms, () => (over = true))
-    await this.clock.run(() => over)
+    const done = await this.clock.run(() => over || enough())
     cancel()
-    return this.clock.elapsed() >= until
+    return done
   }
 }
