@@ -12,18 +12,19 @@ export class Tally {
   failed = 0
   invalid = 0
   silent = 0
+  repeats = 0
   readonly faults = new Map<string, number>()
   readonly crashes = new Map<string, number>()
   readonly #modes = new Map<
     string,
-    { seeds: number; failed: number; invalid: number; halted: number; silent: number }
+    { seeds: number; failed: number; invalid: number; halted: number; silent: number; repeats: number }
   >()
   #claims = 0
   #records = 0
   #events = 0
 
   add(report: WorkerLine): void {
-    const mode = this.#modes.get(report.mode) ?? { seeds: 0, failed: 0, invalid: 0, halted: 0, silent: 0 }
+    const mode = this.#modes.get(report.mode) ?? { seeds: 0, failed: 0, invalid: 0, halted: 0, silent: 0, repeats: 0 }
     this.#modes.set(report.mode, mode)
     this.seeds++
     mode.seeds++
@@ -40,6 +41,8 @@ export class Tally {
       this.silent++
       mode.silent++
     }
+    this.repeats += report.repeats
+    mode.repeats += report.repeats
     this.#claims += report.claims
     this.#records += report.records
     this.#events += report.events
@@ -53,12 +56,12 @@ export class Tally {
   }
 
   table(): string {
-    const rows = [...this.#modes].map(([mode, { seeds, failed, invalid, halted, silent }]) =>
-      [mode, seeds, failed, invalid, halted, silent].map(cell => String(cell).padEnd(10)).join(''),
+    const rows = [...this.#modes].map(([mode, { seeds, failed, invalid, halted, silent, repeats }]) =>
+      [mode, seeds, failed, invalid, halted, silent, repeats].map(cell => String(cell).padEnd(10)).join(''),
     )
     const faults = [...this.faults].map(([kind, count]) => `${kind} ${count}`).join(', ')
     return [
-      ['mode', 'seeds', 'failed', 'invalid', 'halted', 'silent'].map(cell => cell.padEnd(10)).join(''),
+      ['mode', 'seeds', 'failed', 'invalid', 'halted', 'silent', 'repeats'].map(cell => cell.padEnd(10)).join(''),
       ...rows,
       `${this.#records} records, ${this.#claims} claims, ${this.#events} events`,
       `faults: ${faults}`,

@@ -5,9 +5,9 @@ import type { Shares, Spans } from './faults.js'
 
 /**
  * `base`: all faults within what the log promises. `zombie`: owners stand still for longer than ids are known. `late`:
- * requests are on their way for longer than that, so the stream may hold repeats, but readers may not. `blind`:
+ * requests are on their way for longer than half of that, so the stream may hold repeats, but readers may not give any. `blind`:
  * compare-and-set as on replicated 2.9 servers. `trimmed`: the output stream keeps too little. `amnesia`: the ledger
- * loses acknowledged messages. `forgetful`: a stream of outputs does. `reborn`: the ledger's stream is made anew, empty.
+ * loses acknowledged messages. `forgetful`: a stream of outputs does. `reborn`: the ledger's stream is deleted.
  * `damaged`: bytes in the ledger are not what they were.
  */
 export type Mode = 'base' | 'zombie' | 'late' | 'blind' | 'trimmed' | 'amnesia' | 'forgetful' | 'reborn' | 'damaged'
@@ -45,7 +45,7 @@ export function drawSwarm(chance: SimChance, only?: Mode): Swarm {
   const mode = only ?? drawMode(chance)
   const windowMs = chance.pick([1000, 4000, 20_000])
   // An id may be half a window old when it is sent again, and may come late twice: as itself and as its copy.
-  const late = mode === 'late' ? 2 * windowMs : Math.min(5000, windowMs / 5)
+  const late = mode === 'late' ? chance.pick([1, 2]) * windowMs : Math.min(5000, windowMs / 5)
   const frozen = mode === 'zombie' ? 3 * windowMs : windowMs / 2
   const share = (often: number, most: number) => (chance.happens(often) ? most * chance.fraction() : 0)
   return {
