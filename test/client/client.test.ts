@@ -40,7 +40,7 @@ test('a publish into a folder that was deleted says so, and the client closes', 
   await expect(ending()).rejects.toMatchObject({ name: 'IntegrityError', code: 'LOG_REWOUND', facts: { dataDir } })
   expect(performance.now() - begun).toBeLessThan(2000)
   await expect(client.publish(numbers, 0)).rejects.toMatchObject({ code: 'LOG_REWOUND' })
-  expect(events).toMatchObject([{ type: 'log.error', error: { code: 'LOG_REWOUND' } }])
+  expect(events).toMatchObject([{ type: 'stream.made' }, { type: 'log.error', error: { code: 'LOG_REWOUND' } }])
 })
 
 test('a log in memory is gone with its client', async () => {
