@@ -107,16 +107,17 @@ export class Mailbox {
   #joined(recordsMax: number): Delivery {
     const [first] = this.#data as [Delivery]
     let count = 1
-    let records = first.batch.records.length
+    let length = first.batch.records.length
     for (let next = this.#data[1]; next?.source === first.source; next = this.#data[count]) {
-      records += next.batch.records.length
-      if (records > recordsMax) break
+      length += next.batch.records.length
+      if (length > recordsMax) break
       count++
     }
     if (count > 1) {
       const joined = this.#data.splice(0, count)
       const { batch } = joined[count - 1] as Delivery
-      return { ...first, batch: { ...batch, records: joined.flatMap(({ batch: { records } }) => records) } }
+      const records = ([] as LogRecord[]).concat(...joined.map(delivery => delivery.batch.records))
+      return { ...first, batch: { ...batch, records } }
     }
     if (first.batch.records.length <= recordsMax) return this.#data.shift() as Delivery
     const [part, rest] = split(first.batch, recordsMax)
