@@ -33,6 +33,8 @@ const LIVENESS_MS = 600_000
 const HALTED_MS = 20_000
 /** At the least. */
 const BLOWS = 14
+/** After the log has broken its promises. */
+const BLOWS_AFTER = 5
 
 export class Course {
   readonly chance: SimChance
@@ -83,19 +85,27 @@ export class Course {
     return promise
   }
 
-  /** Blow after blow, until enough has happened. `breach` is called once, in the second half. */
+  /** Blow after blow, until enough has happened. `breach` is called once, when it has, and some blows follow. */
   async befall(breach?: () => void): Promise<void> {
     const { world, chance, owners } = this
     const { everyMs } = this.#parts.swarm
     for (let i = 0; i < 3; i++) owners.launch()
     const blows = BLOWS + chance.whole(8)
-    const breachAt = Math.floor(blows * chance.between(0.4, 0.9))
+    const strike = async () => {
+      await world.pass(everyMs * 2 * chance.fraction())
+      this.#nemesis.strike()
+    }
     this.#nemesis.claim()
     for (let blow = 0; blow < blows || (this.#isCalm && blow < 12 * blows); blow++) {
-      await world.pass(everyMs * 2 * chance.fraction())
-      if (blow === breachAt) breach?.()
-      if (blow < blows || owners.claims >= this.#parts.least.claims) this.#nemesis.strike()
-      else this.#nemesis.claim()
+      if (blow < blows || owners.claims >= this.#parts.least.claims) await strike()
+      else {
+        await world.pass(everyMs * 2 * chance.fraction())
+        this.#nemesis.claim()
+      }
+    }
+    if (breach !== undefined) {
+      breach()
+      for (let blow = 0; blow < BLOWS_AFTER; blow++) await strike()
     }
     world.faults.heal()
   }

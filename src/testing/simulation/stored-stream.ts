@@ -201,6 +201,12 @@ export class StoredStream {
     if (this.#ends[old.partition] === old) this.#ends[old.partition] = bad
   }
 
+  /** Damage: a record is gone from amid the others, and nothing says so. */
+  lose(position: Position): void {
+    const [lost] = this.records.splice(this.indexAfter(position - 1), 1)
+    this.#bytes -= lost?.bytes ?? 0
+  }
+
   /** Calls `then` once, at the next change. */
   onChange(then: () => void): () => void {
     this.#waiting.add(then)

@@ -8,7 +8,7 @@ import type { Shares, Spans } from './faults.js'
  * requests are on their way for longer than half of that, so the stream may hold repeats, but readers may not give any. `blind`:
  * compare-and-set as on replicated 2.9 servers. `trimmed`: the output stream keeps too little. `amnesia`: the ledger
  * loses acknowledged messages. `forgetful`: a stream of outputs does. `reborn`: the ledger's stream is deleted.
- * `damaged`: bytes in the ledger are not what they were.
+ * `damaged`: bytes in the ledger are not what they were, or a message amid it is gone.
  */
 export type Mode = 'base' | 'zombie' | 'late' | 'blind' | 'trimmed' | 'amnesia' | 'forgetful' | 'reborn' | 'damaged'
 
