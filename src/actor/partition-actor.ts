@@ -56,11 +56,11 @@ export interface PartitionStatus {
 const LIMITS: ActorLimits = {
   mailboxRecordsMax: 1024,
   mailboxBytesMax: 1024 * 1024,
-  batchRecordsMax: 256,
+  batchRecordsMax: 512,
   batchBytesMax: 512 * 1024,
   groupRecordsMax: 1024,
   groupBytesMax: 512 * 1024,
-  backlogRecordsMax: 1024,
+  backlogRecordsMax: 512,
   backlogBytesMax: 4 * 1024 * 1024,
   ledgerReachMax: 500_000,
   ledgerSpareBytes: 1024 * 1024,
