@@ -84,11 +84,6 @@ export class Mailbox {
     }
   }
 
-  /** Whether batches wait. */
-  get hasData(): boolean {
-    return this.#data.length > 0
-  }
-
   #next(data: () => boolean, recordsMax: number): Message | undefined {
     if (this.#control) {
       this.#control = false

@@ -76,8 +76,9 @@ export class Publisher {
   }
 
   /**
-   * Opens a stream for outputs. `numbers`: the next one for each partition; `known`: what the ledger says of it. Rejects with an `IntegrityError` when it was made
-   * anew, or ends before outputs of ours that were acknowledged.
+   * Opens a stream for outputs. `numbers`: the next one for each partition; `known`: what the ledger says of it. Rejects
+   * with an `IntegrityError` when it was made anew, ends before outputs of ours that were acknowledged, or holds some that
+   * the ledger does not know; with a `DefinitionError` when it forgets ids too soon.
    */
   async open(log: LogStream, numbers: Table<number>, known: TargetState | undefined): Promise<Lane> {
     const { name } = log.spec
