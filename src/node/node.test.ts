@@ -2,10 +2,11 @@ import { expect, onTestFinished, test } from 'vitest'
 import type { ActorEnd, ActorParts } from '../actor/partition-actor.js'
 import { systemChance, systemClock, type Clock } from '../clock.js'
 import { openEmbedded } from '../log/embedded/embedded.js'
+import type { Operator } from '../operators/operator.js'
 import type { Definition } from '../pipeline/definition.js'
 import { pipeline } from '../pipeline/pipeline.js'
 import { stream } from '../stream/stream.js'
-import { silent } from '../telemetry/events.js'
+import { silent, type Event } from '../telemetry/events.js'
 import type { Hosted } from './hosted.js'
 import { runNode } from './node.js'
 
@@ -89,6 +90,24 @@ test('stops them all, once, and ends when they have', async () => {
   const { node, puppets } = await nodeOf()
   expect(await Promise.all([node.stop(), node.stop(), node.ended])).toEqual(Array(3).fill({ why: 'stopped' }))
   for (const { asked } of puppets) expect(asked).toEqual(['run', 'stop'])
+})
+
+test('tells of steps whose operators it cannot read', async () => {
+  const unreadable: Operator<number, number> = source =>
+    (source as unknown as { lift(subscribe: () => void): never }).lift(() => {})
+  const told: Event[] = []
+  const around = { clock: systemClock, chance: systemChance, tell: (event: Event) => void told.push(event) }
+  const ports = await openEmbedded({ memory: true }, around)
+  onTestFinished(() => ports.close())
+  const bundled = pipeline('bundled').from(clicks).pipe(unreadable).to(copies)
+  const node = await runNode(ports, [bundled], { ...around, replicas: 1 })
+  await node.stop()
+  const mend = 'see that none remembers or waits'
+  expect(told).toContainEqual({
+    type: 'log.warning',
+    what: expect.stringMatching(/"bundled": step 1 is/) as string,
+    mend,
+  })
 })
 
 test('kills what has not stopped after 25 seconds, and says that it was late', async () => {

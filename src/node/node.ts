@@ -6,6 +6,7 @@ import { PartitionActor, type ActorEnd, type PartitionStatus } from '../actor/pa
 import type { Chance, Clock } from '../clock.js'
 import type { Ports } from '../log/ports.js'
 import type { Definition } from '../pipeline/definition.js'
+import { partsOf } from '../pipeline/pipeline.js'
 import { plan, type Stage } from '../pipeline/plan.js'
 import { Streams } from '../stream/open.js'
 import type { Tell } from '../telemetry/events.js'
@@ -60,7 +61,9 @@ export interface NodeAtWork {
  */
 export async function runNode(ports: Ports, definitions: readonly Definition[], parts: NodeParts): Promise<NodeAtWork> {
   const { clock, chance, tell, replicas, host = actorOf } = parts
-  const stages = checkedDefinitions('runNode', definitions).flatMap(definition => plan(definition))
+  const pipelines = checkedDefinitions('runNode', definitions)
+  for (const warning of pipelines.flatMap(one => partsOf(one).warnings)) tell({ type: 'log.warning', ...warning })
+  const stages = pipelines.flatMap(definition => plan(definition))
   const streams = new Streams(ports, parts)
   for (const source of new Set(stages.flatMap(stage => stage.sources))) await streams.open(source, 'read')
   for (const target of new Set(stages.flatMap(stage => stage.targets))) await streams.open(target, 'write')

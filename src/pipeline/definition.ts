@@ -28,5 +28,11 @@ export interface PipelineParts extends Written {
   /** For each step what it is called: `map`. */
   readonly names: readonly string[]
   /** What cannot be judged, to be told once when it is run. */
-  readonly warnings: readonly string[]
+  readonly warnings: readonly Warning[]
+}
+
+/** What cannot be said to be wrong, nor to be right. */
+export interface Warning {
+  readonly what: string
+  readonly mend: string
 }

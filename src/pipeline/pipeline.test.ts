@@ -199,7 +199,10 @@ test('warns where rxjs is bundled, instead of refusing or trusting it', () => {
   const bundled = (source: { lift(subscribe: () => void): unknown }) => source.lift(() => {})
   const whole = loose().from(clicks).pipe(counted, bundled).to(out)
   expect(partsOf(whole).warnings).toEqual([
-    'pipeline "p": step 2 is of RxJS, but it cannot be read which operators, for rxjs is bundled; see that none remembers or waits',
+    {
+      what: 'pipeline "p": step 2 is of RxJS, but it cannot be read which operators, for rxjs is bundled',
+      mend: 'see that none remembers or waits',
+    },
   ])
   expect(partsOf(pipeline('p').from(clicks).pipe(filter(Boolean)).to(out)).warnings).toEqual([])
 })

@@ -8,14 +8,14 @@ import { probe } from '../operators/probe.js'
 import { objectionTo } from '../operators/verdicts.js'
 import { goodName } from '../stream/name.js'
 import { isStream, settingsOf, type Stream } from '../stream/stream.js'
-import type { Written } from './definition.js'
+import type { Written, Warning } from './definition.js'
 
 /** What else the look at a definition gave. */
 export interface Checked {
   /** For each step what it is called: `map`. */
   readonly names: readonly string[]
   /** What cannot be judged, to be told once when it is run. */
-  readonly warnings: readonly string[]
+  readonly warnings: readonly Warning[]
 }
 
 interface Fault {
@@ -136,9 +136,10 @@ function noOperator({ name }: { readonly name: string }, gave: unknown): Fault {
   return bad(`is a function that ${got} instead of making an Observable`, mend)
 }
 
-function cannotJudge(name: string, steps: readonly number[]): string {
+function cannotJudge(name: string, steps: readonly number[]): Warning {
   const which = steps.length === 1 ? `step ${steps[0]} is` : `steps ${steps.join(', ')} are`
-  return `pipeline "${name}": ${which} of RxJS, but it cannot be read which operators, for rxjs is bundled; see that none remembers or waits`
+  const what = `pipeline "${name}": ${which} of RxJS, but it cannot be read which operators, for rxjs is bundled`
+  return { what, mend: 'see that none remembers or waits' }
 }
 
 function mendOfStream(instead: unknown): string {
