@@ -47,7 +47,6 @@ export interface Claimant extends Asking {
 /** What an owner has once it holds the claim. */
 export interface Held {
   readonly ledger: Ledger
-  readonly witness: Witness
   readonly tables: Tables
   readonly inputs: readonly Input[]
   readonly turn: Turn
@@ -112,7 +111,7 @@ export async function claimPartition(parts: ClaimParts, claimant: Claimant): Pro
   turn.times = inputs.map(input => input.time)
   const commit = new Commit({ ledger, tables, turn, inputs, publisher, clock, limits, done: committed, failed })
   const addTarget = async (to: Stream<unknown>) => turn.addTarget(await target(to))
-  return { ledger, witness, tables, inputs, turn, publisher, commit, addTarget }
+  return { ledger, tables, inputs, turn, publisher, commit, addTarget }
 }
 
 /** The lanes of a publisher, each opened once, with what the ledger knows of its stream. */

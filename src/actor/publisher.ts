@@ -4,14 +4,14 @@
  */
 import { DefinitionError, IntegrityError, type StreamNodeError } from '../errors.js'
 import type { LogStream } from '../log/log.js'
-import type { LogRecord, Position } from '../log/record.js'
+import { START, type Position } from '../log/record.js'
 import { untilAnswered, type Asking } from '../log/until-answered.js'
 import type { EntryOutput, TargetState } from '../state/entry.js'
 import type { ClaimTime, Ledger } from '../state/ledger.js'
 import { broken, type Outbox } from '../state/recovery.js'
 import type { Table } from '../state/table.js'
 import { OUTPUT_WINDOW, OUT_HEADER, outHeader, outOf, outputId, outputWriter } from '../stream/output-id.js'
-import { Sender, type Answer, type Named, type SentBefore } from '../stream/sender.js'
+import { Sender, type Answer, type HeldBefore, type Named, type SentBefore } from '../stream/sender.js'
 import { headersOf } from '../stream/wire.js'
 
 export interface PublisherParts extends Asking {
@@ -51,6 +51,8 @@ export class Publisher {
   #records = 0
   #bytes = 0
   #hasFailed = false
+  /** Outputs that the log held already, by position: are they the very same? */
+  readonly #suspects = new Map<Line, Map<Position, Sending>>()
 
   constructor(parts: PublisherParts) {
     this.#parts = parts
@@ -152,9 +154,9 @@ export class Publisher {
   }
 
   /** Called by each output once: it is in the log. */
-  settled(sending: Sending, position: Position, repeat: boolean, floor: Position): void {
+  settled(sending: Sending, position: Position, before: HeldBefore, floor: Position): void {
     const { output, pending } = sending
-    if (repeat) void this.#checkRepeat(sending, position)
+    if (before !== 'no') this.#suspect(sending, position)
     else if (position <= floor) {
       return this.fail(lostOutputs(output.line.lane.name, `gave position ${position} after it had given ${floor}`))
     }
@@ -205,32 +207,52 @@ export class Publisher {
     })
   }
 
-  /** The log says that it had an output of ours before we first sent it: then it must be the very same. */
-  async #checkRepeat({ output, entry }: Sending, position: Position): Promise<void> {
-    try {
-      const record = await untilAnswered(() => this.#recordAt(output, position), this.#parts)
-      const out = record && outOf(record)
-      if (out === undefined || out.entry === entry) return
-      await this.#parts.ledger.look()
-      throw broken(
-        `output ${outputId(out.writer, out.n)} of stream "${output.line.lane.name}" was sent before with another content`,
-      )
-    } catch (error) {
-      this.fail(error)
+  /**
+   * The log holds an output of ours that another may have sent: then it must be the very same. Those that come together
+   * are looked at together.
+   */
+  #suspect(sending: Sending, position: Position): void {
+    const { line } = sending.output
+    const known = this.#suspects.get(line)
+    if (known !== undefined) return void known.set(position, sending)
+    const suspects = new Map([[position, sending]])
+    this.#suspects.set(line, suspects)
+    this.#parts.clock.soon(() => {
+      this.#suspects.delete(line)
+      this.#compare(line, suspects).catch((error: unknown) => this.fail(error))
+    })
+  }
+
+  async #compare(line: Line, suspects: ReadonlyMap<Position, Sending>): Promise<void> {
+    const last = Math.max(...suspects.keys())
+    let after = Math.min(...suspects.keys()) - 1
+    for (;;) {
+      try {
+        return await untilAnswered(() => this.#compareAfter(after, last, line, suspects), this.#parts)
+      } catch (error) {
+        if (!(error instanceof IntegrityError && error.code === 'OVERRUN')) throw error
+        // Retention has dropped what stood there.
+        after = START
+      }
     }
   }
 
-  /** Headers only; undefined when retention has dropped it. */
-  async #recordAt({ line: { lane }, partition }: Numbered, position: Position): Promise<LogRecord | undefined> {
-    const reader = lane.log.read({ partition, after: position - 1, recordsMax: 1, untilEnd: true, headersOnly: true })
-    try {
-      const { value } = await reader.next()
-      return value?.records.find(record => record.position === position)
-    } catch (error) {
-      if (error instanceof IntegrityError && error.code === 'OVERRUN') return undefined
-      throw error
-    } finally {
-      await reader.return()
+  async #compareAfter(
+    after: Position,
+    last: Position,
+    { lane, partition }: Line,
+    suspects: ReadonlyMap<Position, Sending>,
+  ): Promise<void> {
+    for await (const { records } of lane.log.read({ partition, after, untilEnd: true, headersOnly: true })) {
+      for (const record of records) {
+        if (record.position > last) return
+        const sending = suspects.get(record.position)
+        const out = sending && outOf(record)
+        if (out === undefined || out.entry === sending?.entry) continue
+        await this.#parts.ledger.look()
+        const id = outputId(out.writer, out.n)
+        throw broken(`output ${id} of stream "${lane.name}" was sent before with another content`)
+      }
     }
   }
 }
@@ -260,7 +282,7 @@ export class Lane {
   line(partition: number): Line {
     let line = this.#lines.get(partition)
     if (line === undefined) {
-      line = new Line(this, outputWriter(this.#writer, partition), this.numbers.get(`${partition}`) ?? 1)
+      line = new Line(this, partition, outputWriter(this.#writer, partition), this.numbers.get(`${partition}`) ?? 1)
       this.#lines.set(partition, line)
     }
     return line
@@ -282,6 +304,7 @@ export class Line {
 
   constructor(
     readonly lane: Lane,
+    readonly partition: number,
     readonly writer: string,
     /** The number of the next output. */
     public next: number,
@@ -329,8 +352,8 @@ class Sending implements Named, Answer {
     return { [OUT_HEADER]: out, ...headersOf(line.lane.name, { key, time }) }
   }
 
-  stored(position: Position, repeat: boolean, floor: Position): void {
-    this.publisher.settled(this, position, repeat, floor)
+  stored(position: Position, before: HeldBefore, floor: Position): void {
+    this.publisher.settled(this, position, before, floor)
   }
 
   failed(error: StreamNodeError): void {

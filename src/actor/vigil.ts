@@ -4,12 +4,10 @@
  */
 import type { Clock } from '../clock.js'
 import type { Ledger } from '../state/ledger.js'
-import type { Witness } from '../state/witness.js'
 import type { Commit } from './commit.js'
 
 export interface VigilParts {
   readonly ledger: Ledger
-  readonly witness: Witness
   readonly commit: Commit
   readonly clock: Clock
   readonly signal: AbortSignal
@@ -23,7 +21,7 @@ const LOOK_MS = 1000
 const REACH_LOOK_MS = 60_000
 
 /** Begins to keep watch; ends with the signal. */
-export function keepVigil({ ledger, witness, commit, clock, signal, ledgerReachMax, failed }: VigilParts): void {
+export function keepVigil({ ledger, commit, clock, signal, ledgerReachMax, failed }: VigilParts): void {
   let lookedMs = clock.elapsed()
   let reachedMs = lookedMs
   let quietSince = ledger.next
@@ -46,7 +44,7 @@ export function keepVigil({ ledger, witness, commit, clock, signal, ledgerReachM
     if (now - lookedMs < LOOK_MS) return
     lookedMs = now
     if (now - ledger.provenMs >= LOOK_MS) once('look', () => ledger.look())
-    if (ledger.tail.number > witness.seen.number) once('vouch', () => witness.write(ledger.fence, ledger.tail))
+    if (ledger.owesVouching) once('vouch', () => ledger.vouch())
     if (now - reachedMs < REACH_LOOK_MS) return
     reachedMs = now
     once('reach', async () => {

@@ -5,7 +5,7 @@ import { badOption, knownOptions } from '../options.js'
 import type { Ports } from '../log/ports.js'
 import { checkedId, checkedKey, checkedTime } from '../stream/derive.js'
 import { Streams, type OpenStream, type StreamsParts } from '../stream/open.js'
-import { Sender } from '../stream/sender.js'
+import { Sender, type HeldBefore } from '../stream/sender.js'
 import { isStream, settingsOf, type Source, type Stream, type Target } from '../stream/stream.js'
 import type { About } from '../stream/wire.js'
 import type { Tell } from '../telemetry/events.js'
@@ -84,7 +84,8 @@ class Linked implements Client {
       const { partition } = append
       return await abort.wait(
         new Promise<Published>((resolve, reject) => {
-          const stored = (position: number, repeat: boolean) => resolve({ partition, position, repeat })
+          const stored = (position: number, before: HeldBefore) =>
+            resolve({ partition, position, repeat: before === 'yes' })
           sender.send(append, { stored, failed: reject, signal: options.signal })
         }),
       )

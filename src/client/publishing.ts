@@ -5,7 +5,7 @@ import { badOption, knownOptions } from '../options.js'
 import { checkedId, checkedKey, checkedTime } from '../stream/derive.js'
 import type { Key } from '../stream/key.js'
 import type { OpenStream } from '../stream/open.js'
-import type { Answer, Sender } from '../stream/sender.js'
+import type { Answer, HeldBefore, Sender } from '../stream/sender.js'
 import { settingsOf, type Target } from '../stream/stream.js'
 import type { About, FramedFor } from '../stream/wire.js'
 import { withTraceContext } from '../telemetry/otel.js'
@@ -273,7 +273,10 @@ class Run<T> {
   #sendBatch(partition: number, { records, indexes }: Batching): void {
     const append = this.#lane.open.wire.writeBatch(partition, records, this.#lane.nextId())
     this.#lane.sender.send(append, {
-      stored: (position, repeat) => indexes.forEach(index => this.store({ partition, position, repeat }, index)),
+      stored: (position, before) => {
+        const published = { partition, position, repeat: before === 'yes' }
+        for (const index of indexes) this.store(published, index)
+      },
       failed: error => indexes.forEach(index => this.fail(error, index)),
     })
   }
@@ -299,8 +302,8 @@ class One<T> implements Answer {
     readonly partition: number,
   ) {}
 
-  stored(position: number, repeat: boolean): void {
-    this.run.store({ partition: this.partition, position, repeat }, this.index)
+  stored(position: number, before: HeldBefore): void {
+    this.run.store({ partition: this.partition, position, repeat: before === 'yes' }, this.index)
   }
 
   failed(error: StreamNodeError): void {

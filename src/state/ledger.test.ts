@@ -194,7 +194,7 @@ test('a ledger that is behind its witness halts whoever takes it', async () => {
     const place = await Place.make()
     const first = await place.owner()
     for (let i = 0; i < 5; i++) await first.commit({ a: i })
-    await first.witness.write(1, first.ledger.tail)
+    await first.ledger.vouch()
     const rest = await place.losing(index => index < kept)
     expect(await faultOf(place.owner(rest)), `${kept} kept`).toMatchObject({ code: 'LOG_REWOUND' })
     expect(await faultOf(place.owner(rest)), `${kept} kept, again`).toMatchObject({ code: 'LOG_REWOUND' })
@@ -233,6 +233,16 @@ test('an owner whose acknowledged messages are gone halts, though another has cl
   expect(await faultOf(first.ledger.look())).toBeInstanceOf(IntegrityError)
   await place.owner(faulty.inner)
   expect(await faultOf(first.ledger.look())).toMatchObject({ code: 'LOG_REWOUND' })
+  expect(await faultOf(first.ledger.vouch())).toMatchObject({ code: 'LOG_REWOUND' })
+})
+
+test('who finds at its witness that it was overtaken is fenced, when nothing of its own was lost', async () => {
+  const place = await Place.make()
+  const first = await place.owner()
+  await first.commit({ a: 1 })
+  await place.owner()
+  expect(first.ledger.owesVouching).toBe(true)
+  expect(await faultOf(first.ledger.vouch())).toBeInstanceOf(FencedError)
 })
 
 test('what nothing rests on is purged, and the next owner begins behind it', async () => {

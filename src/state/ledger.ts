@@ -50,7 +50,7 @@ export async function claimLedger(parts: LedgerParts): Promise<{ readonly ledger
       continue
     }
     await judge(ledger, found, witness)
-    await witness.write(ledger.fence, ledger.tail)
+    await ledger.vouch()
     return { ledger, found }
   }
 }
@@ -208,16 +208,32 @@ export class Ledger {
     this.#provenMs = Math.max(this.#provenMs, askedMs)
   }
 
+  /** Whether the witness knows less than we do. */
+  get owesVouching(): boolean {
+    return this.tail.number > this.#parts.witness.seen.number
+  }
+
+  /** Tells the witness how far the ledger has come. Rejects as `look` does. */
+  async vouch(): Promise<void> {
+    try {
+      await this.#parts.witness.write(this.fence, this.tail)
+    } catch (error) {
+      // Did our successor find what we wrote?
+      if (error instanceof FencedError) await this.look()
+      throw error
+    }
+  }
+
   /**
    * Deletes what nothing rests on. The witness is written before, so that a ledger that then loses its end is not taken
    * for a shorter one.
    */
   async purge(): Promise<void> {
-    const { stream, partition, witness } = this.#parts
+    const { stream, partition } = this.#parts
     const floor = this.#floor
     const dead = this.#retained.findIndex(message => message.number >= floor)
     if (dead <= 0) return
-    await witness.write(this.fence, this.tail)
+    await this.vouch()
     await stream.purge(partition, (this.#retained[dead] as Retained).position)
     for (const { bytes } of this.#retained.splice(0, dead)) this.#bytes -= bytes
   }

@@ -47,7 +47,7 @@ class FakeStream {
   readonly stored: { readonly id: string; readonly at: number; readonly text: string }[] = []
   readonly fates: Fate[] = []
   readonly sends: string[] = []
-  looks = 0
+  readonly looksAfter: number[] = []
   onceLooked = () => {}
   first = 1
   window = 4
@@ -97,7 +97,7 @@ class FakeStream {
 
   read({ after, headersOnly, untilEnd }: ReadOptions): BatchReader {
     expect({ headersOnly, untilEnd }).toEqual({ headersOnly: true, untilEnd: true })
-    this.looks++
+    this.looksAfter.push(after)
     if (after !== 0 && after < this.first - 1) throw new IntegrityError('OVERRUN', 'gone', '')
     const records = this.stored.map(
       ({ id }, i) => new LogRecord(0, i + 1, 0, encodeHeaders(undefined, id), Buffer.alloc(0)),
@@ -111,10 +111,16 @@ class FakeStream {
     return [batch][Symbol.iterator]() as unknown as BatchReader
   }
 
+  get looks(): number {
+    return this.looksAfter.length
+  }
+
   get ids(): string[] {
     return this.stored.map(({ id }) => id)
   }
 }
+
+const SAID = { no: '', maybe: ' maybe', yes: ' again' }
 
 function setUp(end = 0, rules: SenderRules = {}) {
   const clock = new HandClock()
@@ -125,7 +131,7 @@ function setUp(end = 0, rules: SenderRules = {}) {
     sender.send(
       { partition: 0, payload: Buffer.from(`value of ${id}`), id },
       {
-        stored: (position, repeat) => void ended.push(`${id} at ${position}${repeat ? ' again' : ''}`),
+        stored: (position, before) => void ended.push(`${id} at ${position}${SAID[before]}`),
         failed: error => void ended.push(`${id} ${error.code}`),
         signal,
       },
@@ -178,7 +184,7 @@ test('does not call its own record a repeat, and calls a former one that', async
   send('new')
   send('mine')
   await clock.run(1000)
-  expect(ended).toEqual(['mine at 1', 'new at 2', 'mine at 1 again'])
+  expect(ended).toEqual(['mine at 1', 'new at 2 maybe', 'mine at 1 again'])
 })
 
 test('waits for the log to be back when nothing was sent', async () => {
@@ -211,7 +217,7 @@ test('looks for a record that is older than half the window before it sends it a
   expect(log.looks).toBe(1)
   expect(log.ids).toEqual(['there', 'lost'])
   expect(log.sends).toEqual(['there', 'lost', 'lost'])
-  expect(ended).toEqual(['there at 1', 'lost at 2'])
+  expect(ended).toEqual(['there at 1 maybe', 'lost at 2'])
 })
 
 test('does not call its own record a repeat whose first bytes arrive after the look for it', async () => {
@@ -229,7 +235,32 @@ test('does not call its own record a repeat whose first bytes arrive after the l
   back()
   await clock.run(1000)
   expect(log.sends).toEqual(['late', 'lost', 'late', 'lost'])
-  expect(ended).toEqual(['late at 1', 'lost at 2'])
+  expect(ended).toEqual(['late at 1 maybe', 'lost at 2'])
+})
+
+test('looks again when what it did not find is to be sent long after the look, and only at what came since', async () => {
+  let gate: Promise<void> | undefined
+  const { clock, log, send, ended } = setUp(0, { guard: () => gate })
+  log.fates.push('lose')
+  send('late')
+  let back = () => {}
+  log.broken = new Promise(resolve => (back = resolve))
+  await clock.run(30_000)
+  let open = () => {}
+  gate = new Promise(resolve => (open = resolve))
+  for (let i = 0; i < 3; i++) log.stored.push({ id: `other ${i}`, at: clock.elapsed(), text: '' })
+  log.broken = undefined
+  back()
+  await clock.run(1000)
+  expect(log.looks).toBe(1)
+  log.stored.push({ id: 'late', at: clock.elapsed(), text: 'value of late' })
+  await clock.run(60_000)
+  gate = undefined
+  open()
+  await clock.run(1000)
+  expect(log.sends).toEqual(['late'])
+  expect(log.looksAfter).toEqual([0, 3])
+  expect(ended).toEqual(['late at 4 maybe'])
 })
 
 test('looks also for a record that grew old while it waited for room to be sent again', async () => {
@@ -245,13 +276,13 @@ test('looks also for a record that grew old while it waited for room to be sent 
     return append(record)
   }
   await clock.run(30_000)
-  expect(ended).toEqual(['a at 1'])
+  expect(ended).toEqual(['a at 1 maybe'])
   log.append = append
   log.broken = undefined
   back()
   await clock.run(1000)
   expect(log.ids).toEqual(['a', 'b'])
-  expect(ended).toEqual(['a at 1', 'b at 2'])
+  expect(ended).toEqual(['a at 1 maybe', 'b at 2 maybe'])
 })
 
 test('sends again within half the window without a look', async () => {
@@ -276,7 +307,7 @@ test('does not say that a record failed when an earlier send of it was stored', 
   log.fates.push('store, no answer', 'full')
   send('a')
   await clock.run(1000)
-  expect(ended).toEqual(['a at 1'])
+  expect(ended).toEqual(['a at 1 maybe'])
 })
 
 test('says that it failed when the earlier send was not stored', async () => {

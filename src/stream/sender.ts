@@ -8,10 +8,16 @@ import { IntegrityError, UnavailableError, type StreamNodeError } from '../error
 import type { Append, Ending, LogStream } from '../log/log.js'
 import { START, type Position } from '../log/record.js'
 
+/**
+ * Whether the log held a record of this id before this sender sent it: `maybe` when it was there, and an earlier send of
+ * ours, whose answer never came, may have brought it.
+ */
+export type HeldBefore = 'no' | 'maybe' | 'yes'
+
 /** Hears how one record ended: exactly one of the two is called, once. */
 export interface Answer {
-  /** `repeat`: it was there before its first send. `floor`: the end of the stream known before that. */
-  stored(position: Position, repeat: boolean, floor: Position): void
+  /** `floor`: an end of the stream that was known when the record was not in it. */
+  stored(position: Position, before: HeldBefore, floor: Position): void
   failed(error: StreamNodeError): void
   /** Aborted before the first send: it is never sent, and neither is called. */
   readonly signal?: AbortSignal | undefined
@@ -39,14 +45,12 @@ export interface SenderRules {
 interface Sending {
   readonly append: Named
   readonly answer: Answer
-  /** `elapsed()` of the first send; undefined until then. The log forgets ids by age. */
-  firstSentMs: number | undefined
-  /** The end of the stream known before the very first send: wherever it was stored, it was after this. */
+  /** `elapsed()` of the first send, or of the last look that did not find it; undefined until then. The log forgets ids by age. */
+  sinceMs: number | undefined
+  /** The end of the stream known then: wherever it was stored, it was after this. */
   floor: Position | undefined
-  /** An earlier send ended without an answer, so a refusal of a later one is not the whole truth. */
+  /** An earlier send ended without an answer: it may be stored, and its bytes may still arrive. */
   doubtful: boolean
-  /** It was so at some time: bytes of an early send may still arrive after a look for it. */
-  doubted: boolean
   refusal: StreamNodeError | undefined
   settled: boolean
 }
@@ -100,10 +104,9 @@ export class Sender {
     const sending: Sending = {
       append,
       answer,
-      firstSentMs: before?.ms,
+      sinceMs: before?.ms,
       floor: before?.floor,
       doubtful: before !== undefined,
-      doubted: before !== undefined,
       refusal: undefined,
       settled: false,
     }
@@ -194,13 +197,13 @@ export class Sender {
 
   #transmit(sending: Sending): void {
     if (sending.settled) return
-    if (sending.firstSentMs === undefined) {
+    if (sending.sinceMs === undefined) {
       if (sending.answer.signal?.aborted) {
         sending.settled = true
         return this.#tidy()
       }
-      sending.firstSentMs = this.#clock.elapsed()
-      sending.floor ??= this.#end
+      sending.sinceMs = this.#clock.elapsed()
+      sending.floor = this.#end
     }
     this.#inFlight++
     this.#stream.send(sending.append, ending => this.#ended(sending, ending))
@@ -211,17 +214,12 @@ export class Sender {
     if (ending.ending === 'stored') {
       if (ending.position > this.#end) this.#end = ending.position
       this.#retryMs = RETRY_MIN_MS
-      // After a send without an answer, the log may call our own record a repeat of itself.
-      this.#store(
-        sending,
-        ending.position,
-        ending.repeat && !(sending.doubted && ending.position > (sending.floor as Position)),
-      )
+      const isOurs = sending.doubtful && ending.position > (sending.floor as Position)
+      this.#store(sending, ending.position, !ending.repeat ? 'no' : isOurs ? 'maybe' : 'yes')
     } else if (ending.ending === 'unknown') {
       if (ending.error instanceof IntegrityError) this.#fail(sending, ending.error)
       else if (ending.error.code === 'CLOSED') this.close()
       sending.doubtful = true
-      sending.doubted = true
       this.#interrupted = true
       this.#rules.waits?.(ending.error)
     } else if (ending.why === 'unavailable') {
@@ -271,14 +269,15 @@ export class Sender {
   }
 
   /** An id is trusted for half the window: the server's clock and ours need not agree, and bytes may be on the way. */
-  #mustBeLookedFor({ settled, doubtful, refusal, firstSentMs }: Sending): boolean {
+  #mustBeLookedFor({ settled, doubtful, refusal, sinceMs }: Sending): boolean {
     if (settled || !doubtful) return false
-    return (
-      refusal !== undefined || (firstSentMs as number) <= this.#clock.elapsed() - this.#stream.spec.dedupWindowMs / 2
-    )
+    return refusal !== undefined || (sinceMs as number) <= this.#clock.elapsed() - this.#stream.spec.dedupWindowMs / 2
   }
 
-  /** Looks for what may be stored and can not be sent again. What is not found may be sent as if for the first time. */
+  /**
+   * Looks for what may be stored and can not be sent again. What is not found may be sent now: of what arrives after the
+   * look the log knows the id for long enough.
+   */
   async #settleOld(): Promise<void> {
     const old = new Map<string, Sending>()
     const partitions = new Set<number>()
@@ -291,28 +290,29 @@ export class Sender {
       floor = Math.min(floor, sending.floor as Position)
     }
     if (old.size === 0) return
+    const lookedMs = this.#clock.elapsed()
     // What retention has dropped from below the floor on can not be looked for.
-    const { first } = await this.#stream.extent()
+    const { first, last } = await this.#stream.extent()
     const after = floor < first - 1 ? START : floor
     const one = partitions.size === 1 ? { partition: [...partitions][0] as number } : {}
     for await (const batch of this.#stream.read({ ...one, after, untilEnd: true, headersOnly: true })) {
       for (const record of batch.records) {
         const id = record.id
         const found = id === undefined ? undefined : old.get(id)
-        if (found !== undefined && !found.settled) this.#store(found, record.position, false)
+        if (found !== undefined) this.#store(found, record.position, 'maybe')
       }
     }
     for (const sending of old.values()) {
       if (sending.refusal !== undefined) this.#fail(sending, sending.refusal)
-      sending.doubtful = false
-      sending.firstSentMs = undefined
+      sending.sinceMs = lookedMs
+      sending.floor = Math.max(sending.floor as Position, last)
     }
   }
 
-  #store(sending: Sending, position: Position, repeat: boolean): void {
+  #store(sending: Sending, position: Position, before: HeldBefore): void {
     if (sending.settled) return
     sending.settled = true
-    sending.answer.stored(position, repeat, sending.floor as Position)
+    sending.answer.stored(position, before, sending.floor as Position)
   }
 
   #fail(sending: Sending, error: StreamNodeError): void {

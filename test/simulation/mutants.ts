@@ -67,8 +67,8 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant('no-settling-of-old', 'sends an id again that the log may have forgotten', [
     SENDER,
-    '(firstSentMs as number) <= this.#clock.elapsed()',
-    '(firstSentMs as number) === -1 - this.#clock.elapsed()',
+    '(sinceMs as number) <= this.#clock.elapsed()',
+    '(sinceMs as number) === -1 - this.#clock.elapsed()',
   ]),
   mutant('recovered-as-fresh', 'sends what a former owner committed without looking for it', [
     PUBLISHER,
@@ -129,7 +129,7 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'trusts-what-is-there',
     'takes outputs that its ledger knows nothing of for its own',
-    [PUBLISHER, 'if (repeat) void this.#checkRepeat(sending, position)', 'if (repeat) void 0'],
+    [PUBLISHER, "if (before !== 'no') this.#suspect(sending, position)", "if (before !== 'no') void 0"],
     [PUBLISHER, 'out.n < next) continue', 'out.n >= 0) continue'],
   ),
   mutant('position-is-the-last-read', 'forgets at a crash what it held back', [

@@ -96,7 +96,7 @@ export class Course {
       this.#nemesis.strike()
     }
     this.#nemesis.claim()
-    for (let blow = 0; blow < blows || (this.#isCalm && blow < 12 * blows); blow++) {
+    for (let blow = 0; blow < blows || (this.#isCalm && blow < 50 * blows); blow++) {
       if (blow < blows || owners.claims >= this.#parts.least.claims) await strike()
       else {
         await world.pass(everyMs * 2 * chance.fraction())
