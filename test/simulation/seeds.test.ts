@@ -1,32 +1,23 @@
 /** Two thousand seeds, in two processes: everything holds in each, each is hard enough, and no place was left out. */
-import { spawn } from 'node:child_process'
-import { availableParallelism } from 'node:os'
-import { createInterface } from 'node:readline'
 import { expect, test } from 'vitest'
 import { build } from './build.js'
+import { runSeeds } from './crew.js'
 import { Tally } from './tally.js'
 import type { WorkerLine } from './worker.js'
 
 const SEEDS = 2000
-const WORKERS = Math.min(2, availableParallelism())
-
-async function run(entry: string, first: number, count: number, each: (line: WorkerLine) => void): Promise<void> {
-  const child = spawn(process.execPath, [entry, `${first}`, `${count}`], { stdio: ['ignore', 'pipe', 'ignore'] })
-  for await (const line of createInterface({ input: child.stdout })) each(JSON.parse(line) as WorkerLine)
-}
 
 test('two thousand seeds find nothing, and prove something', { timeout: 300_000 }, async () => {
   const entry = build('suite')
   const tally = new Tally()
   const wrong: string[] = []
-  const share = SEEDS / WORKERS
   const add = (line: WorkerLine) => {
     tally.add(line)
     for (const what of [...line.findings, ...line.invalid]) {
       wrong.push(`${what}: npm run simulate -- --seed ${line.seed} --seeds 1 --trace`)
     }
   }
-  await Promise.all(Array.from({ length: WORKERS }, (_, i) => run(entry, 1 + i * share, share, add)))
+  await runSeeds(entry, { first: 1, seeds: SEEDS, processes: 2 }, add)
   expect(wrong).toEqual([])
   expect(tally.seeds).toBe(SEEDS)
   expect(tally.missedSites).toEqual([])
