@@ -43,6 +43,9 @@ export const errorCodes = {
     'CLOSED', // used after close
     'ANSWERED_WITH_ERROR', // the other side got the request and failed at it
   ],
+  RetryableError: [
+    'RETRYABLE', // a step says that what failed may soon be well
+  ],
   RecordError: [
     'BAD_BYTES', // bytes that the codec cannot read
     'INVALID_VALUE', // a value that the schema or the codec refuses
@@ -51,6 +54,7 @@ export const errorCodes = {
     'STEP_FAILED', // a record at which a step of a pipeline threw
     'TOO_MANY_OUTPUTS', // a record of which a step makes more than one entry can hold
     'TOO_DEEP_OR_LARGE', // a record that would cost more than the guards allow
+    'KILLS_PROCESS', // a record at which the process ended, each time it was tried
   ],
   FencedError: [
     'FENCED', // another owner has claimed this
@@ -102,6 +106,17 @@ export class UnavailableError extends StreamNodeError {
   override readonly name = 'UnavailableError'
   constructor(code: Codes['UnavailableError'][number], what: string, mend: string, details?: ErrorDetails) {
     super(code, what, mend, details)
+  }
+}
+
+/**
+ * For steps of pipelines to throw when what they lack may soon be there: the record is tried again, with the waits of
+ * `onError.retry`, before it counts as one that cannot be processed.
+ */
+export class RetryableError extends StreamNodeError {
+  override readonly name = 'RetryableError'
+  constructor(what: string, details?: ErrorDetails) {
+    super('RETRYABLE', what, '', details)
   }
 }
 

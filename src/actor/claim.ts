@@ -7,7 +7,7 @@ import type { LogStream } from '../log/log.js'
 import type { Ports } from '../log/ports.js'
 import { untilAnswered, type Asking } from '../log/until-answered.js'
 import type { Stage } from '../pipeline/plan.js'
-import { Turn, type TurnTarget } from '../pipeline/turn.js'
+import { Turn, type Judge, type TurnTarget } from '../pipeline/turn.js'
 import type { TargetState } from '../state/entry.js'
 import { claimLedger, type Ledger } from '../state/ledger.js'
 import { broken, type Outbox } from '../state/recovery.js'
@@ -38,6 +38,8 @@ export interface ClaimParts {
 /** Whoever takes it, and what it hears from then on. */
 export interface Claimant extends Asking {
   readonly limits: CommitLimits & InputLimits
+  /** What becomes of records at fault. */
+  readonly judge: Judge
   readonly committed: (committed: Committed) => void
   /** Outputs were acknowledged. */
   readonly progressed: () => void
@@ -65,7 +67,7 @@ const LEDGER_WINDOW_MS = 20_000
  */
 export async function claimPartition(parts: ClaimParts, claimant: Claimant): Promise<Held> {
   const { stage, partition, ports, streams, chance, tell } = parts
-  const { clock, limits, committed, progressed, failed } = claimant
+  const { clock, limits, judge, committed, progressed, failed } = claimant
   const sure = <T>(ask: () => Promise<T>) => untilAnswered(ask, claimant)
   const open = (stream: Stream<unknown>, use: 'read' | 'write'): Promise<OpenStream<unknown>> =>
     sure(() => streams.open(stream, use))
@@ -107,7 +109,7 @@ export async function claimPartition(parts: ClaimParts, claimant: Claimant): Pro
       return sure(() => Input.open({ index, open: source, partition, known, cursors, limits, tell }))
     }),
   )
-  const turn = new Turn(stage, { partition, tables, sources: sources.map(({ wire }) => wire), targets })
+  const turn = new Turn(stage, { partition, tables, sources: sources.map(({ wire }) => wire), targets, judge })
   turn.times = inputs.map(input => input.time)
   const commit = new Commit({ ledger, tables, turn, inputs, publisher, clock, limits, done: committed, failed })
   const addTarget = async (to: Stream<unknown>) => turn.addTarget(await target(to))

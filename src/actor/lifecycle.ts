@@ -2,11 +2,11 @@
 import { InvariantError } from '../errors.js'
 
 /**
- * `claiming`: reads the ledger and takes it. `running`: receives, walks, commits. `draining`: takes nothing new and
- * brings out what it has. The others are ends: `stopped` as asked, `fenced` by another owner, `halted` because the log or
+ * `claiming`: reads the ledger and takes it. `running`: receives, walks, commits. `paused`: stands before a record until a
+ * person says that it may go on. `draining`: takes nothing new and brings out what it has. The others are ends: `stopped` as asked, `fenced` by another owner, `halted` because the log or
  * we cannot be trusted, `failed` at a record or a definition.
  */
-export type PartitionState = 'new' | 'claiming' | 'running' | 'draining' | EndState
+export type PartitionState = 'new' | 'claiming' | 'running' | 'paused' | 'draining' | EndState
 type EndState = 'stopped' | 'fenced' | 'halted' | 'failed'
 
 const ENDS: readonly PartitionState[] = ['stopped', 'fenced', 'halted', 'failed']
@@ -14,7 +14,8 @@ const ENDS: readonly PartitionState[] = ['stopped', 'fenced', 'halted', 'failed'
 const NEXT: Readonly<Record<PartitionState, readonly PartitionState[]>> = {
   new: ['claiming', ...ENDS],
   claiming: ['running', ...ENDS],
-  running: ['draining', ...ENDS],
+  running: ['paused', 'draining', ...ENDS],
+  paused: ['running', 'draining', ...ENDS],
   draining: ENDS,
   stopped: [],
   fenced: [],

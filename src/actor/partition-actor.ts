@@ -7,10 +7,11 @@ import { FencedError, IntegrityError, InvariantError, messageOf, UnavailableErro
 import type { Batch } from '../log/log.js'
 import type { LogRecord, Position } from '../log/record.js'
 import { untilAnswered, type Asking } from '../log/until-answered.js'
-import type { Outcome } from '../pipeline/turn.js'
+import type { Fault, Outcome } from '../pipeline/turn.js'
 import type { Tell } from '../telemetry/events.js'
 import { claimPartition, type ClaimParts, type Held } from './claim.js'
 import type { CommitLimits, Committed } from './commit.js'
+import { Faults } from './faults.js'
 import type { Input, InputLimits } from './input.js'
 import { isEnd, moved, type PartitionState } from './lifecycle.js'
 import { Mailbox, type Delivery, type MailboxLimits } from './mailbox.js'
@@ -98,8 +99,9 @@ export class PartitionActor {
   #error: unknown
   /** What is left of a batch of which a turn walked only the beginning. */
   #rest: Walk | undefined
-  /** A record that could not be processed: nothing after it is. */
-  #fault: { readonly error: unknown } | undefined
+  readonly #faults: Faults
+  /** A record that holds the partition up: nothing after it is walked until it is tried again, or at all. */
+  #hold: { readonly why: 'retry' | 'pause' | 'stop'; readonly error: unknown } | undefined
   #isAskedToStop = false
   #isNudged = false
   #waitsFor: string | undefined
@@ -112,6 +114,7 @@ export class PartitionActor {
     this.#limits = { ...LIMITS, ...parts.limits }
     this.#mailbox = new Mailbox(this.#limits)
     this.#pace = new Pace(parts.clock)
+    this.#faults = new Faults({ ...parts, rules: parts.stage.rules.onError })
     this.#asking = { clock: parts.clock, signal: this.#ended.signal, waits: error => this.#waits(error) }
   }
 
@@ -123,12 +126,12 @@ export class PartitionActor {
         this.#ended.signal.addEventListener('abort', () => reject(this.#ended.signal.reason as Error))
       })
       await Promise.race([this.#live(), killed])
-      end = this.#fault === undefined ? { why: 'stopped' } : { why: 'failed', error: this.#fault.error }
+      end = this.#hold?.why === 'stop' ? { why: 'failed', error: this.#hold.error } : { why: 'stopped' }
     } catch (error) {
       end = endOf(error)
     }
     this.#ended.abort(stopped())
-    this.#release()
+    this.#letGo()
     this.#move(end)
     for (const { resolve } of this.#waiters) resolve(false)
     return end
@@ -142,6 +145,13 @@ export class PartitionActor {
     else this.#mailbox.nudge()
   }
 
+  /** Lets it go on with the record before which it is paused. */
+  resume(): void {
+    if (this.#hold?.why !== 'pause') return
+    this.#faults.resume()
+    this.#release('pause')
+  }
+
   /** Ends it at once; what was not committed is done again by the next owner. */
   kill(): void {
     this.#fail(stopped())
@@ -151,7 +161,7 @@ export class PartitionActor {
     const { stage, partition } = this.#parts
     const { ledger, inputs = [], publisher, tables } = this.#held ?? {}
     const behind = inputs.map(input => input.behind)
-    const error = this.#error ?? this.#fault?.error
+    const error = this.#error ?? this.#hold?.error
     return {
       ...{ pipeline: stage.pipeline, stage: stage.index, partition, state: this.#state },
       ...{ fence: ledger?.fence ?? 0, number: ledger === undefined ? 0 : ledger.next - 1 },
@@ -166,7 +176,7 @@ export class PartitionActor {
 
   /**
    * True when all that its sources held at the time of the call, as the leader has it, is processed and published; false
-   * when it ended before. What waits for others of its writer is not waited for.
+   * when it ended or was paused before. What waits for others of its writer is not waited for.
    */
   async caughtUp(): Promise<boolean> {
     while (this.#held === undefined && !this.#ended.signal.aborted) {
@@ -187,6 +197,7 @@ export class PartitionActor {
     const held = await claimPartition(this.#parts, {
       ...this.#asking,
       limits: this.#limits,
+      judge: this.#faults.judge,
       committed: committed => this.#committed(committed),
       progressed: () => this.#progressed(),
       failed: error => this.#fail(error),
@@ -204,14 +215,15 @@ export class PartitionActor {
     const { commit, publisher } = held
     for (;;) {
       this.#tellWaiters(held)
-      const isDraining = this.#isAskedToStop || this.#fault !== undefined
-      if (isDraining && this.#state === 'running') this.#drain(held)
+      const isDraining = this.#isAskedToStop || this.#hold?.why === 'stop'
+      if (isDraining && this.#state !== 'draining') this.#drain(held)
       if (isDraining && commit.isIdle && publisher.backlog.records === 0) {
         if (!commit.owesNote) return
         commit.begin(true)
       }
       // While an entry is on its way, batches come together for one large turn: the entry after it holds them all the same.
-      const mayWalk = () => !isDraining && commit.hasRoom && (!commit.isWriting || this.#mailbox.isFull)
+      const mayWalk = () =>
+        !isDraining && this.#hold === undefined && commit.hasRoom && (!commit.isWriting || this.#mailbox.isFull)
       const rest = this.#rest
       if (rest !== undefined && mayWalk()) commit.add(await this.#walk(rest, held))
       else {
@@ -243,17 +255,37 @@ export class PartitionActor {
       await addTarget(outcome.opens)
       outcome = turn.walk(source, records, from, input.passed)
     }
-    const { fault, walked } = outcome
+    const { fault, walked, passed } = outcome
     this.#pace.ends(walked)
     const next = from + walked
     const left = records[next]
     input.walked(batch, records[next - 1], left?.position)
     this.#rest = left === undefined ? undefined : { ...walk, from: next }
-    if (fault !== undefined) {
-      this.#fault = fault
-      this.#tell({ type: 'partition.fault', error: fault.error })
-    }
+    for (const {
+      fault: { error },
+      then,
+    } of passed)
+      this.#tell({ type: 'partition.fault', error, then })
+    this.#faults.passed(passed)
+    if (fault !== undefined) this.#holdAt(fault)
     return outcome
+  }
+
+  /** The next record could not be processed, and is not passed over. */
+  #holdAt(fault: Fault): void {
+    const { error } = fault
+    const hold = this.#faults.holdOf(fault)
+    this.#tell({ type: 'partition.fault', error, then: hold.why })
+    this.#hold = { why: hold.why === 'budget' ? 'pause' : hold.why, error }
+    if (this.#hold.why === 'pause') this.#move({ why: 'paused' })
+    if (hold.why === 'retry') this.#parts.clock.after(hold.waitMs, () => this.#release('retry'))
+  }
+
+  #release(why: 'retry' | 'pause'): void {
+    if (this.#hold?.why !== why) return
+    this.#hold = undefined
+    if (this.#state === 'paused') this.#move({ why: 'running' })
+    this.#mailbox.nudge()
   }
 
   #committed(committed: Committed): void {
@@ -270,6 +302,10 @@ export class PartitionActor {
   #tellWaiters({ inputs, commit, publisher, ledger }: Held): void {
     if (this.#waiters.length === 0) return
     this.#waiters = this.#waiters.filter(waiter => {
+      if (this.#hold?.why === 'pause') {
+        waiter.resolve(false)
+        return false
+      }
       if (waiter.step === 'read' && inputs.every(({ position }, i) => position >= (waiter.ends[i] as Position))) {
         waiter.step = 'commit'
         waiter.until = commit.holdsAll
@@ -311,12 +347,12 @@ export class PartitionActor {
     this.#tell({ type: 'partition.waits', on: error.message, error })
   }
 
-  #release(): void {
+  #letGo(): void {
     for (const input of this.#held?.inputs ?? []) void input.stop()
     this.#held?.turn.stop()
   }
 
-  #move(to: ActorEnd | { readonly why: 'claiming' | 'running' | 'draining' }): void {
+  #move(to: ActorEnd | { readonly why: 'claiming' | 'running' | 'paused' | 'draining' }): void {
     const from = this.#state
     this.#state = moved(from, to.why)
     if ('error' in to) this.#error = to.error

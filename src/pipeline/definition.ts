@@ -1,6 +1,7 @@
 /** What stands behind flows and pipelines: the plain parts that were written. */
 import type { Operator } from '../operators/operator.js'
 import type { Stream, Target } from '../stream/stream.js'
+import type { Rules } from './rules.js'
 
 /** What a program exports to be run. */
 export interface Definition {
@@ -16,6 +17,7 @@ export interface Flowed {
   readonly name: string
   readonly sources: readonly Stream<unknown>[]
   readonly steps: readonly Operator<unknown, unknown>[]
+  readonly rules: Rules
 }
 
 /** A whole definition as it was written. */

@@ -72,6 +72,14 @@ export class Outlet {
     return value => this.#write(this.#opened(target), value)
   }
 
+  /** Writes to a partition of a stream what is encoded already, in at most so many bytes. Throws `NotOpen`. */
+  letter(stream: Stream<unknown>, partition: number, encode: (bytesMax: number) => Uint8Array): void {
+    const { target } = this.#opened(stream)
+    const payload = encode(target.wire.limits.recordBytesMax - HEADERS_BYTES)
+    this.outputs.push({ target, partition, payload })
+    this.bytes += payload.length
+  }
+
   /** The next record begins. */
   begin(): void {
     this.#outputsBefore = this.outputs.length

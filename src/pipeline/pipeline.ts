@@ -6,14 +6,19 @@ import type { Operator } from '../operators/operator.js'
 import { badOption, knownOptions } from '../options.js'
 import { stream, type Source, type Stream, type StreamOptions, type Target } from '../stream/stream.js'
 import type { Choose, Definition, Flowed, PipelineParts, Written } from './definition.js'
+import { rulesFrom, type OnError, type Supervise } from './rules.js'
 import { checked } from './validate.js'
 
 // Symbol.for, so that definitions made by one copy of the package are known to another.
 const FLOW: unique symbol = Symbol.for('stream-node.flow/1')
 const PIPELINE: unique symbol = Symbol.for('stream-node.pipeline/1')
 
-/** None so far. */
-export type PipelineOptions = Readonly<Record<string, never>>
+export interface PipelineOptions {
+  /** What becomes of records that cannot be processed. Default: dead letters. */
+  readonly onError?: OnError
+  /** What becomes of partitions that end though nobody asked them to. Default: they are started again. */
+  readonly supervise?: Supervise
+}
 
 /** A pipeline that has a name and no sources yet. */
 export interface PipelineStart {
@@ -135,9 +140,16 @@ export type Unfit<T, U> = U extends object
 /** Begins the definition of a pipeline. Its name is for good: its memory is found by it. */
 export function pipeline(name: string, options: PipelineOptions = {}): PipelineStart {
   if (typeof name !== 'string') throw badOption('the name of a pipeline', 'a text', name)
-  knownOptions(`pipeline "${name}"`, options, [])
+  const where = `pipeline "${name}"`
+  knownOptions(where, options, ['onError', 'supervise'])
+  const rules = rulesFrom(where, options.onError, options.supervise)
   const from = (...sources: readonly unknown[]) =>
-    flowOf({ name, sources: Object.freeze([...sources]) as readonly Stream<unknown>[], steps: Object.freeze([]) })
+    flowOf({
+      name,
+      sources: Object.freeze([...sources]) as readonly Stream<unknown>[],
+      steps: Object.freeze([]),
+      rules,
+    })
   return Object.freeze({ from }) as PipelineStart
 }
 
@@ -150,12 +162,13 @@ function pipelineOf(written: Written): Pipeline<unknown> {
   return frozen({ kind: 'pipeline' as const, name: parts.name, ...methodsOf(written), [PIPELINE]: parts })
 }
 
-function methodsOf({ name, sources, steps }: Flowed): Flow<unknown> {
+function methodsOf({ name, sources, steps, rules }: Flowed): Flow<unknown> {
   return {
-    [FLOW]: Object.freeze({ name, sources, steps }),
-    pipe: (...more: Op<unknown, unknown>[]) => flowOf({ name, sources, steps: Object.freeze([...steps, ...more]) }),
+    [FLOW]: Object.freeze({ name, sources, steps, rules }),
+    pipe: (...more: Op<unknown, unknown>[]) =>
+      flowOf({ name, sources, steps: Object.freeze([...steps, ...more]), rules }),
     as: (name, options) => stream(name, options),
-    to: (target: unknown) => pipelineOf({ name, sources, steps, target: target as Written['target'] }),
+    to: (target: unknown) => pipelineOf({ name, sources, steps, rules, target: target as Written['target'] }),
   }
 }
 

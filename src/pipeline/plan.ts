@@ -3,6 +3,7 @@ import type { Operator } from '../operators/operator.js'
 import type { Stream } from '../stream/stream.js'
 import type { Choose, Definition } from './definition.js'
 import { partsOf } from './pipeline.js'
+import type { Rules } from './rules.js'
 
 /** What a definition says about one stage. Frozen. */
 export interface Stage {
@@ -17,11 +18,12 @@ export interface Stage {
   /** Those known beforehand; none when only `choose` knows. */
   readonly targets: readonly Stream<unknown>[]
   readonly choose: Choose<unknown> | undefined
+  readonly rules: Rules
 }
 
 /** The stages of a pipeline that `pipeline(...)` made, which checked it. */
 export function plan(definition: Definition): readonly Stage[] {
-  const { name, sources, steps, names, target } = partsOf(definition)
+  const { name, sources, steps, names, target, rules } = partsOf(definition)
   const stage: Stage = {
     pipeline: name,
     index: 0,
@@ -31,6 +33,7 @@ export function plan(definition: Definition): readonly Stage[] {
     names,
     targets: typeof target === 'function' ? [] : [target],
     choose: typeof target === 'function' ? target : undefined,
+    rules,
   }
   return Object.freeze([Object.freeze(stage)])
 }

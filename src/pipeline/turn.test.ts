@@ -12,7 +12,7 @@ import { Wire } from '../stream/wire.js'
 import type { Definition } from './definition.js'
 import { pipeline, type Flow } from './pipeline.js'
 import { plan, type Stage } from './plan.js'
-import { Turn, type Outcome } from './turn.js'
+import { Turn, type Judge, type Outcome } from './turn.js'
 
 interface Click {
   user?: string
@@ -28,14 +28,17 @@ async function wireOf(of: Stream<unknown>): Promise<Wire<unknown>> {
   return new Wire(of, await settingsOf(of).codec.open(noSchemas), { recordBytesMax: RECORD_BYTES_MAX })
 }
 
-async function turnOf(definition: Definition, options: { readonly doubts?: boolean } = {}) {
+/** Each fault ends its turn. */
+const hold: Judge = () => ({ then: 'hold' })
+
+async function turnOf(definition: Definition, options: { readonly doubts?: boolean; readonly judge?: Judge } = {}) {
   const [stage] = plan(definition) as [Stage]
   const tables = new Tables()
   const sources = await Promise.all(stage.sources.map(wireOf))
   const targets = await Promise.all(
     stage.targets.map(async (stream, index) => ({ index, stream, wire: await wireOf(stream) })),
   )
-  const turn = new Turn(stage, { partition: 0, tables, sources, targets, ...options })
+  const turn = new Turn(stage, { partition: 0, tables, sources, targets, judge: hold, ...options })
   return { tables, turn, fresh: { rows: tables.rows, dirtyBytes: tables.dirtyBytes } }
 }
 
@@ -474,7 +477,13 @@ test('a step whose rows were written by another make of it is refused, and both 
       .to(stream('sums', { key: 'key' })),
   ) as [Stage]
   const tables = new Tables()
-  const parts = { partition: 0, tables, sources: await Promise.all(stage.sources.map(wireOf)), targets: [] }
+  const parts = {
+    partition: 0,
+    tables,
+    sources: await Promise.all(stage.sources.map(wireOf)),
+    targets: [],
+    judge: hold,
+  }
   new Turn(stage, parts).stop()
   expect(() => new Turn(stage, parts)).not.toThrow()
   tables.table<string>('makes').set('summed-1', 'rows of before')
@@ -488,7 +497,13 @@ test('a step with memory that is gone is missed, for one behind it would take it
     return plan(flow.to(out))[0] as Stage
   }
   const tables = new Tables()
-  const parts = { partition: 0, tables, sources: await Promise.all(stageOf().sources.map(wireOf)), targets: [] }
+  const parts = {
+    partition: 0,
+    tables,
+    sources: await Promise.all(stageOf().sources.map(wireOf)),
+    targets: [],
+    judge: hold,
+  }
   const start = (...steps: ReturnType<typeof summed>[]) => new Turn(stageOf(...steps), parts).stop()
   start(summed())
   start(summed(), summed())

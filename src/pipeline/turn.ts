@@ -1,13 +1,14 @@
 /**
  * One batch through the chain: what a stage's steps make of the records of one partition, as an outcome. A batch is
- * walked once; when something throws, all is undone and it is walked again with a savepoint at each record, up to the one
- * at fault.
+ * walked once; when something throws, all is undone and it is walked again with a savepoint at each record. A record at
+ * fault then costs itself and no other: it is passed over, or the turn ends before it, as the judge says.
  */
 import { InvariantError, messageOf, RecordError, StreamNodeError } from '../errors.js'
 import type { LogRecord } from '../log/record.js'
 import { ambient, definitionOf, type Ask } from '../operators/operator.js'
 import type { Savepoint, Tables } from '../state/tables.js'
 import type { Framed } from '../stream/batch.js'
+import { deadLettersOf, encodeLetter } from '../stream/dead-letters.js'
 import { settingsOf, type Stream } from '../stream/stream.js'
 import type { Wire } from '../stream/wire.js'
 import { Chain } from './chain.js'
@@ -21,22 +22,43 @@ export type { Output, TurnTarget } from './outlet.js'
 export interface Outcome {
   /** How many records it covers, counted from `from`: all, or those before the fault, or as many as gave enough. */
   readonly walked: number
+  /** Of these, what was passed over. */
+  readonly passed: readonly PassedOver[]
   readonly outputs: readonly Output[]
   /** Of the payloads of the outputs. */
   readonly bytes: number
-  /** What failed at the record after those walked; the tables are as after the record before it. */
+  /** What failed at the record after those walked, and holds the turn; the tables are as after the record before it. */
   readonly fault?: Fault
   /** A stream that `choose` gave and that is not open. Everything was undone: open it, add it and walk again. */
   readonly opens?: Stream<unknown>
 }
 
 export interface Fault {
+  readonly source: number
   readonly record: LogRecord
+  /** Which record of its message it is, where a message holds many. */
+  readonly index?: number
   /** A `RecordError`; its cause is what was thrown. */
   readonly error: RecordError
-  /** `step 2 (map) of pipeline "p"`. */
-  readonly where: string
+  readonly thrown: unknown
+  /** `step 2 (map) of pipeline "p"`; undefined when the record could not be read. */
+  readonly where: string | undefined
 }
+
+/** A record that changed nothing, and that the turn went on behind. */
+export interface PassedOver {
+  readonly fault: Fault
+  readonly then: 'deadLetter' | 'skip'
+}
+
+/** What becomes of a record at fault: a letter, with how often it was tried and when it was given up, or nothing, or the turn ends before it. */
+export type Verdict =
+  | { readonly then: 'deadLetter'; readonly attempts: number; readonly at: number }
+  | { readonly then: 'skip' }
+  | { readonly then: 'hold' }
+
+/** Is asked once for each record at fault, and again if the turn is undone and walked anew. */
+export type Judge = (fault: Fault, passed: number) => Verdict
 
 /** What a turn works with in one partition. */
 export interface TurnParts {
@@ -45,6 +67,7 @@ export interface TurnParts {
   /** One for each source of the stage, in that order. */
   readonly sources: readonly Wire<unknown>[]
   readonly targets: readonly TurnTarget[]
+  readonly judge: Judge
   /**
    * For tests: each value also goes through fresh chains of the RxJS steps, and a step that remembers others is a
    * `BAD_PIPELINE`. Functions of the user's are called twice.
@@ -70,6 +93,8 @@ export class Turn {
   readonly #chain: Chain
   /** The steps that ask, for errors; the targets ask apart from them, and do without a key. */
   readonly #asking: Readonly<Record<Ask, string | undefined>>
+  readonly #deadLetters: Stream<unknown>
+  #passed: PassedOver[] = []
 
   /** Throws a `DefinitionError` when a step cannot be set up. */
   constructor(
@@ -80,6 +105,7 @@ export class Turn {
     this.times = stage.sources.map(() => -Infinity)
     this.#outOfOrdernessMs = stage.sources.map(source => settingsOf(source).outOfOrdernessMs)
     this.#asking = { key: firstAsking(stage, 'key'), time: firstAsking(stage, 'time') }
+    this.#deadLetters = deadLettersOf(stage.pipeline, stage.partitions) as Stream<unknown>
     this.#outlet = new Outlet(stage, this.#trace, parts.targets)
     this.#chain = new Chain({
       stage,
@@ -109,7 +135,7 @@ export class Turn {
 
   /**
    * Walks `records[from]` and all after it, and settles the tables. `taken` is called before each record, and what it
-   * changes in the tables is undone with the record. Throws, after undoing everything, a `DefinitionError` for a step
+   * changes in the tables stays when the record is passed over. Throws, after undoing everything, a `DefinitionError` for a step
    * that no turn can run, and whatever is not the fault of a record.
    */
   walk(
@@ -118,12 +144,8 @@ export class Turn {
     from: number,
     taken: ((record: LogRecord) => void) | undefined,
   ): Outcome {
-    if (this.#trace.misuse !== undefined) throw this.#trace.misuse
-    this.#trace.where = undefined
-    this.#outlet.outputs = []
-    this.#outlet.bytes = 0
-    const start = this.#mark(source)
     const walk: Walk = { source, wire: this.parts.sources[source] as Wire<unknown>, records, taken }
+    const start = this.#begin(source)
     ambient.on = true
     try {
       const to = this.#pass(walk, from, records.length)
@@ -139,14 +161,46 @@ export class Turn {
     }
   }
 
+  /** Passes over one record, for this error, without a look at what is in it. */
+  giveUp(
+    source: number,
+    record: LogRecord,
+    taken: ((record: LogRecord) => void) | undefined,
+    error: RecordError,
+  ): Outcome {
+    const start = this.#begin(source)
+    try {
+      if (taken !== undefined) taken(record)
+      const held = this.#judge({ source, record, error, thrown: error, where: undefined })
+      if (held === undefined) return this.#outcome(1)
+      this.#undo(source, start)
+      return { ...this.#outcome(0), fault: held }
+    } catch (thrown) {
+      this.#undo(source, start)
+      if (thrown instanceof NotOpen) return this.#opens(thrown)
+      throw thrown
+    } finally {
+      this.#tables.settle()
+    }
+  }
+
   /** Lets the chain go. */
   stop(): void {
     this.#chain.stop()
   }
 
+  #begin(source: number): Mark {
+    if (this.#trace.misuse !== undefined) throw this.#trace.misuse
+    this.#trace.where = undefined
+    this.#outlet.outputs = []
+    this.#outlet.bytes = 0
+    this.#passed = []
+    return this.#mark(source)
+  }
+
   #outcome(walked: number): Outcome {
     const { outputs, bytes } = this.#outlet
-    return { walked, outputs, bytes }
+    return { walked, passed: this.#passed, outputs, bytes }
   }
 
   #opens({ stream }: NotOpen): Outcome {
@@ -154,37 +208,100 @@ export class Turn {
   }
 
   #walkAgain(walk: Walk, from: number, start: Mark): Outcome {
-    const { source, records } = walk
-    const marks: Mark[] = []
-    let failure: Failure | undefined
-    for (let at = from; at < records.length && failure === undefined && !this.#isFull; at++) {
+    try {
+      return this.#walkEach(walk, from)
+    } catch (thrown) {
+      this.#undo(walk.source, start)
+      if (thrown instanceof NotOpen) return this.#opens(thrown)
+      throw thrown
+    }
+  }
+
+  #walkEach(walk: Walk, from: number): Outcome {
+    const { source, records, taken } = walk
+    /** Where those began that did not fail. */
+    const good: { readonly at: number; readonly mark: Mark }[] = []
+    let held: Fault | undefined
+    let at = from
+    for (; at < records.length && !this.#isFull; at++) {
       const mark = this.#mark(source)
-      try {
-        this.#pass(walk, at, at + 1)
-        this.#check(mark)
-        marks.push(mark)
-      } catch (thrown) {
-        failure = this.#failed(source, mark, thrown)
-        if (!(thrown instanceof NotOpen)) continue
-        this.#undo(source, start)
-        return this.#opens(thrown)
+      const passed = this.#passed.length
+      held = this.#walkOne(walk, records[at] as LogRecord)
+      if (held !== undefined) {
+        this.#undo(source, mark)
+        break
       }
+      if (this.#passed.length === passed) good.push({ at, mark })
     }
     // What fails at the end of the turn is laid on the last record without which it does not.
-    while (marks.length > 0) {
+    while (good.length > 0) {
       try {
         this.#end(this.#mark(source))
         break
       } catch (thrown) {
-        failure = this.#failed(source, marks.pop() as Mark, thrown)
-        if (!(thrown instanceof NotOpen)) continue
-        this.#undo(source, start)
-        return this.#opens(thrown)
+        const last = good.pop() as { at: number; mark: Mark }
+        const failure = this.#failed(source, last.mark, thrown)
+        if (thrown instanceof NotOpen) throw thrown
+        at = last.at
+        const record = records[at] as LogRecord
+        if (taken !== undefined) taken(record)
+        held = this.#judge(this.#fault(source, record, undefined, failure))
+        if (held === undefined) at++
+        else this.#undo(source, last.mark)
       }
     }
-    const outcome = this.#outcome(marks.length)
-    if (failure === undefined) return outcome
-    return { ...outcome, fault: this.#fault(source, records[from + marks.length] as LogRecord, failure) }
+    const outcome = this.#outcome(at - from)
+    return held === undefined ? outcome : { ...outcome, fault: held }
+  }
+
+  /** Walks one record, or all that its message holds, passing over what fails. Gives the fault that holds it up, if any. */
+  #walkOne(walk: Walk, record: LogRecord): Fault | undefined {
+    const { taken, wire } = walk
+    this.#outlet.begin()
+    if (taken !== undefined) taken(record)
+    let framed: readonly Framed[] | undefined
+    const unread = this.#tried(walk, record, undefined, () => (framed = wire.framesIn(record)))
+    if (unread !== undefined || this.#passed.at(-1)?.fault.record === record) return unread
+    if (framed === undefined) return this.#tried(walk, record, undefined, () => this.#push(walk, record))
+    for (const [index, one] of framed.entries()) {
+      const held = this.#tried(walk, record, index, () => this.#push(walk, record, one))
+      if (held !== undefined) return held
+    }
+    return undefined
+  }
+
+  #tried({ source }: Walk, record: LogRecord, index: number | undefined, attempt: () => void): Fault | undefined {
+    const mark = this.#mark(source)
+    try {
+      attempt()
+      this.#check(mark)
+      return undefined
+    } catch (thrown) {
+      const failure = this.#failed(source, mark, thrown)
+      if (thrown instanceof NotOpen) throw thrown
+      return this.#judge(this.#fault(source, record, index, failure))
+    }
+  }
+
+  /** Passes over a record at fault, whose changes are undone. Gives the fault back when the turn is to end before it. */
+  #judge(fault: Fault): Fault | undefined {
+    const verdict = this.parts.judge(fault, this.#passed.length)
+    if (verdict.then === 'hold') return fault
+    if (verdict.then === 'deadLetter') this.#writeLetter(fault, verdict)
+    this.#passed.push({ fault, then: verdict.then })
+    return undefined
+  }
+
+  #writeLetter(
+    { source, record, index, thrown, where }: Fault,
+    { attempts, at }: { attempts: number; at: number },
+  ): void {
+    const { pipeline, index: stage } = this.stage
+    const wire = this.parts.sources[source] as Wire<unknown>
+    const framed = index === undefined ? undefined : wire.framesIn(record)?.[index]
+    const one = framed && { framed, index: index as number }
+    const about = { pipeline, stage, stream: wire.stream.name, error: thrown, where, attempts, at }
+    this.#outlet.letter(this.#deadLetters, this.parts.partition, bytesMax => encodeLetter(record, one, about, bytesMax))
   }
 
   /** Undoes what failed; throws on what is not the fault of a record. */
@@ -206,30 +323,23 @@ export class Turn {
   /** Walks until `to`, or until it gives enough; tells how far it came. */
   #pass(walk: Walk, from: number, to: number): number {
     const { records, taken, wire } = walk
-    const asksKey = this.#asking.key !== undefined || this.#outlet.asksKey
-    const asksTime = this.#asking.time !== undefined || this.#outlet.asksTime
-    const { push } = this.#chain
     for (let at = from; at < to; at++) {
       if (at > from && this.#isFull) return at
       const record = records[at] as LogRecord
       this.#outlet.begin()
       if (taken !== undefined) taken(record)
       const framed = wire.framesIn(record)
-      if (framed !== undefined) {
-        for (const one of framed) {
-          const value = wire.valueIn(record, one)
-          if (asksKey) this.#setKey(walk, record, value, one)
-          if (asksTime) this.#setTime(walk, record, value, one)
-          push(value)
-        }
-        continue
-      }
-      const value = wire.valueIn(record)
-      if (asksKey) this.#setKey(walk, record, value)
-      if (asksTime) this.#setTime(walk, record, value)
-      push(value)
+      if (framed === undefined) this.#push(walk, record)
+      else for (const one of framed) this.#push(walk, record, one)
     }
     return to
+  }
+
+  #push(walk: Walk, record: LogRecord, one?: Framed): void {
+    const value = walk.wire.valueIn(record, one)
+    if (this.#asking.key !== undefined || this.#outlet.asksKey) this.#setKey(walk, record, value, one)
+    if (this.#asking.time !== undefined || this.#outlet.asksTime) this.#setTime(walk, record, value, one)
+    this.#chain.push(value)
   }
 
   #setKey({ wire }: Walk, record: LogRecord, value: unknown, one?: Framed): void {
@@ -267,27 +377,31 @@ export class Turn {
 
   #mark(source: number): Mark {
     const { outputs, bytes } = this.#outlet
-    return { tables: this.#tables.savepoint(), outputs: outputs.length, bytes, time: this.times[source] as number }
+    const tables = this.#tables.savepoint()
+    return { tables, outputs: outputs.length, bytes, passed: this.#passed.length, time: this.times[source] as number }
   }
 
   #undo(source: number, to: Mark): void {
     this.#tables.undo(to.tables)
     this.#outlet.keep(to.outputs, to.bytes)
+    this.#passed.length = to.passed
     this.times[source] = to.time
     this.#trace.where = undefined
   }
 
-  #fault(source: number, record: LogRecord, { thrown, where }: Failure): Fault {
-    const { pipeline, index } = this.stage
+  #fault(source: number, record: LogRecord, index: number | undefined, { thrown, where }: Failure): Fault {
+    const { pipeline, index: stage } = this.stage
     const stream = (this.stage.sources[source] as Stream<unknown>).name
-    if (where === undefined) return { record, where: `stream "${stream}"`, error: thrown as RecordError }
+    const of = { source, record, ...(index !== undefined && { index }), thrown, where }
+    if (where === undefined) return { ...of, error: thrown as RecordError }
     const { position } = record
     const { partition } = this.parts
-    const at = `stream "${stream}", partition ${partition}, position ${position}`
+    const part = index === undefined ? '' : `, record ${index} of its batch`
+    const at = `stream "${stream}", partition ${partition}, position ${position}${part}`
     const what = `${where} failed at ${at}: ${messageOf(thrown)}`
     const mend = thrown instanceof StreamNodeError ? '' : 'mend what threw, or keep such records from it'
-    const facts = { pipeline, stage: index, partition, stream, position }
-    return { record, where, error: new RecordError('STEP_FAILED', what, mend, { cause: thrown, facts }) }
+    const facts = { pipeline, stage, partition, stream, position }
+    return { ...of, error: new RecordError('STEP_FAILED', what, mend, { cause: thrown, facts }) }
   }
 
   #watermark(): number {
@@ -317,6 +431,7 @@ interface Mark {
   readonly tables: Savepoint
   readonly outputs: number
   readonly bytes: number
+  readonly passed: number
   readonly time: number
 }
 

@@ -41,8 +41,15 @@ export type PartitionEvent =
     })
   /** So many outputs are now in that stream. */
   | (OfPartition & { readonly type: 'partition.published'; readonly outputs: number; readonly stream: string })
-  /** A record could not be processed. */
-  | (OfPartition & { readonly type: 'partition.fault'; readonly error: unknown })
+  /**
+   * A record could not be processed. It went to the dead letters, or was skipped; or it holds its partition up, which
+   * tries it `again`, waits for a person (`pause`, or `budget` when too many were passed over), or ends (`stop`).
+   */
+  | (OfPartition & {
+      readonly type: 'partition.fault'
+      readonly error: unknown
+      readonly then: 'deadLetter' | 'skip' | 'retry' | 'pause' | 'budget' | 'stop'
+    })
   /** The owner has ended; another may take the partition over. */
   | (OfPartition & {
       readonly type: 'partition.ended'

@@ -40,7 +40,7 @@ function lines(options: Partial<LoggerOptions> = {}) {
 }
 
 const at = { pipeline: 'clicks', stage: 0, partition: 3 }
-const fault = (error: unknown): Event => ({ type: 'partition.fault', ...at, error })
+const fault = (error: unknown): Event => ({ type: 'partition.fault', ...at, error, then: 'stop' })
 const poison = new RecordError('STEP_FAILED', 'it threw', 'mend it')
 
 test('writes one line of JSON for each event, with where it happened as fields', () => {
@@ -80,7 +80,7 @@ test('has a line for every kind of event', () => {
     'partition.state': { type: 'partition.state', ...at, from: 'a', to: 'b', fence: 1 },
     'partition.committed': { type: 'partition.committed', ...at, number: 1, records: 1, outputs: 1, bytes: 1, ms: 1 },
     'partition.published': { type: 'partition.published', ...at, outputs: 1, stream: 's' },
-    'partition.fault': { type: 'partition.fault', ...at, error: poison },
+    'partition.fault': { type: 'partition.fault', ...at, error: poison, then: 'stop' },
     'partition.ended': { type: 'partition.ended', ...at, why: 'fenced' },
     'partition.waits': { type: 'partition.waits', ...at, on: 'the log' },
     'node.started': { type: 'node.started', node: 'n', log: 'l', pipelines: ['p', 'q'], partitions: 12 },
@@ -133,7 +133,7 @@ test('writes what comes again once a second, with how many were left out, and fo
 test('holds back nothing that is about another partition or another error, and all that is left at the close', () => {
   const { log, timers, objects } = lines()
   log.tell(fault(poison))
-  log.tell({ type: 'partition.fault', ...at, partition: 4, error: poison })
+  log.tell({ type: 'partition.fault', ...at, partition: 4, error: poison, then: 'stop' })
   log.tell(fault(new UnavailableError('LOG_FULL', 'full', 'make room')))
   expect(objects()).toHaveLength(3)
   log.tell(fault(poison))

@@ -70,8 +70,8 @@ test('gives counts and times of commits, outputs and faults to the meter that is
   const { tell } = measures(clock, () => [])
   tell({ type: 'partition.committed', ...at, number: 5, records: 12, outputs: 7, bytes: 300, ms: 20 })
   tell({ type: 'partition.published', ...at, outputs: 7, stream: 'per-user' })
-  tell({ type: 'partition.fault', ...at, error: new RecordError('STEP_FAILED', 'it threw', '') })
-  tell({ type: 'partition.fault', ...at, error: new TypeError('it threw') })
+  tell({ type: 'partition.fault', ...at, error: new RecordError('STEP_FAILED', 'it threw', ''), then: 'stop' })
+  tell({ type: 'partition.fault', ...at, error: new TypeError('it threw'), then: 'stop' })
   tell({ type: 'log.disconnected', server: 'a' })
   const fault = { ...place, 'error.type': 'STEP_FAILED' }
   const sent = { ...place, 'messaging.destination.name': 'per-user', 'messaging.operation.name': 'send' }
@@ -106,7 +106,7 @@ test('makes a span of each commit and each fault, from when it began to when it 
   const { spans } = registered()
   const { tell } = measures(clock, () => [])
   tell({ type: 'partition.committed', ...at, number: 5, records: 12, outputs: 7, bytes: 300, ms: 20 })
-  tell({ type: 'partition.fault', ...at, error: new Error('it threw') })
+  tell({ type: 'partition.fault', ...at, error: new Error('it threw'), then: 'stop' })
   expect(spans).toEqual([
     {
       ...{ name: 'commit clicks', from: 980, to: 1000, status: undefined },
@@ -133,7 +133,7 @@ test('every name of a span, a measure and an attribute stands in docs/telemetry.
   const { tell } = measures(clock, () => [{ ...at, lag: 1, outbox: 1 }])
   tell({ type: 'partition.committed', ...at, number: 5, records: 12, outputs: 7, bytes: 300, ms: 20 })
   tell({ type: 'partition.published', ...at, outputs: 7, stream: 'per-user' })
-  tell({ type: 'partition.fault', ...at, error: new Error('it threw') })
+  tell({ type: 'partition.fault', ...at, error: new Error('it threw'), then: 'stop' })
   const page = readFileSync(new URL('../../docs/telemetry.md', import.meta.url), 'utf8')
   expect([...names()].filter(name => !page.includes(`\`${name}\``))).toEqual([])
   expect(names().size).toBeGreaterThan(15)
