@@ -55,9 +55,9 @@ export interface PartitionStatus {
 }
 
 const LIMITS: ActorLimits = {
-  mailboxRecordsMax: 1024,
+  mailboxRecordsMax: 640,
   mailboxBytesMax: 1024 * 1024,
-  batchRecordsMax: 512,
+  batchRecordsMax: 320,
   batchBytesMax: 512 * 1024,
   groupRecordsMax: 1024,
   groupBytesMax: 512 * 1024,
