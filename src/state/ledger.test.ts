@@ -9,6 +9,7 @@ import { silent } from '../telemetry/events.js'
 import { FaultyStream, shortened } from '../../test/faulty-stream.js'
 import { writeOutputs, writeState } from './entry.js'
 import { claimLedger, type Ledger } from './ledger.js'
+import { UNSUSPECTED, type Left, type TrialNotes } from './notes.js'
 import type { Recovery } from './recovery.js'
 import type { Tables } from './tables.js'
 import { Witness } from './witness.js'
@@ -55,7 +56,7 @@ class Place {
     const waits = () => {}
     const claimed = await claimLedger({
       ...{ ...parts, stream: on, partition: 1, witness, signal, waits },
-      recordBytesMax,
+      ...{ recordBytesMax, notes: (left: Left) => ({ deaths: left.commits, trial: undefined }) },
     })
     return new Owner(claimed.ledger, claimed.found, witness, ended)
   }
@@ -178,6 +179,50 @@ test('a claim goes on top of what the owner before committed meanwhile', async (
   const second = await place.owner(faulty)
   expect(second.rows).toEqual({ a: 1 })
   await second.ledger.look()
+})
+
+test('the next owner sees how the one before ended, and what it noted', async () => {
+  const place = await Place.make()
+  const trial: TrialNotes = { walks: 'batch', left: 5, ends: [{ stream: 'in', position: 3 }], accused: [] }
+  const first = await place.owner()
+  expect(first.found.left).toEqual({ notes: UNSUSPECTED, commits: 0, how: 'new' })
+  await first.commit({ a: 1 })
+  await first.commit({ a: 2 })
+  const second = await place.owner()
+  expect(second.found.left).toEqual({ notes: UNSUSPECTED, commits: 2, how: 'cut off' })
+  await second.commit({ a: 3 })
+  await second.ledger.mark({ deaths: 7, trial })
+  await second.commit({ a: 4 })
+  const third = await place.owner()
+  expect(third.found.left).toEqual({ notes: { deaths: 7, trial }, commits: 1, how: 'cut off' })
+  await third.ledger.release({ deaths: 8, trial: undefined })
+  const last = await place.owner()
+  expect(last.found.left).toEqual({ notes: { deaths: 8, trial: undefined }, commits: 0, how: 'released' })
+  expect(last.rows).toEqual({ a: 4 })
+  // Its own claim says what was made of that.
+  expect((await place.owner()).found.left.notes).toEqual(UNSUSPECTED)
+})
+
+test('an owner that was stopped amid an entry leaves its last word all the same, and the parts are nothing', async () => {
+  const place = await Place.make()
+  const faulty = new FaultyStream(place.log)
+  const first = await place.owner(faulty, 4096)
+  faulty.fates.push({ first: () => first.ended.abort() })
+  expect(await faultOf(first.commit({ a: large('x') }))).toMatchObject({ code: 'CLOSED' })
+  await first.ledger.release(UNSUSPECTED)
+  const second = await place.owner()
+  expect(second.found.left.how).toBe('released')
+  await second.commit({ b: 1 })
+  expect((await place.owner()).rows).toEqual({ b: 1 })
+})
+
+test('an owner that was overtaken leaves no last word', async () => {
+  const place = await Place.make()
+  const first = await place.owner()
+  const second = await place.owner()
+  await first.ledger.release(UNSUSPECTED)
+  await second.commit({ a: 1 })
+  expect((await place.owner()).found.left.how).toBe('cut off')
 })
 
 test('after its owner was stopped nothing is written', async () => {

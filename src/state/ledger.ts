@@ -8,6 +8,7 @@ import type { LogStream } from '../log/log.js'
 import type { LogRecord, Position } from '../log/record.js'
 import { untilAnswered, type Asking } from '../log/until-answered.js'
 import { MESSAGE_OVERHEAD, seal, unseal, type MessageKind, type Sealed } from './message.js'
+import { encodeNotes, UNSUSPECTED, type Left, type Notes } from './notes.js'
 import { broken, readToEnd, Recovery, type Retained } from './recovery.js'
 import type { Witness } from './witness.js'
 
@@ -18,19 +19,29 @@ export interface LedgerParts extends Asking {
   readonly recordBytesMax: number
   readonly witness: Witness
   readonly chance: Chance
+  /** What the claim says of how owners before ended. Absent: nothing. */
+  readonly notes?: (left: Left) => Notes
 }
 
 const RETRY_MIN_MS = 20
 const RETRY_MAX_MS = 250
 const CLAIM_TRIES_MAX = 1000
 
+/** A ledger that is ours. */
+export interface Claimed {
+  readonly ledger: Ledger
+  readonly found: Recovery
+  /** What the claim says. */
+  readonly notes: Notes
+}
+
 /**
  * Claims a ledger: reads it to its end and writes a claim under the next fence, so that whoever owned it is refused from
  * then on. Rejects with `FencedError` when another one claims it at the same time, with an `IntegrityError` when the
  * ledger has lost what it acknowledged.
  */
-export async function claimLedger(parts: LedgerParts): Promise<{ readonly ledger: Ledger; readonly found: Recovery }> {
-  const { stream, partition, witness, signal } = parts
+export async function claimLedger(parts: LedgerParts): Promise<Claimed> {
+  const { stream, partition, witness, signal, notes: notesOn = () => UNSUSPECTED } = parts
   const where = `partition ${partition} in "${stream.spec.name}"`
   const anew = () => new Recovery(witness.incarnation, where)
   const owner = parts.chance.name()
@@ -42,8 +53,9 @@ export async function claimLedger(parts: LedgerParts): Promise<{ readonly ledger
     fenceSeen ??= fence
     if (fence > fenceSeen) throw new FencedError(`another owner claimed ${where} at the same time`)
     const ledger = new Ledger(parts, { where, owner, fence: fence + 1, found })
+    const notes = notesOn(found.left)
     try {
-      await ledger.claim()
+      await ledger.claim(notes)
     } catch (error) {
       // Its owner committed once more while we read.
       if (!(error instanceof FencedError) || tries === CLAIM_TRIES_MAX || signal.aborted) throw error
@@ -51,7 +63,7 @@ export async function claimLedger(parts: LedgerParts): Promise<{ readonly ledger
     }
     await judge(ledger, found, witness)
     await ledger.vouch()
-    return { ledger, found }
+    return { ledger, found, notes }
   }
 }
 
@@ -160,8 +172,8 @@ export class Ledger {
   }
 
   /** The first message that its owner writes. Rejects with `FencedError` when the ledger does not end where we read it. */
-  async claim(): Promise<void> {
-    await this.#append('claim', new Uint8Array(0), this.#floor, 0)
+  async claim(notes: Notes): Promise<void> {
+    await this.#append('claim', encodeNotes(notes), this.#floor, 0)
     this.#isClaimed = true
     this.#claimSentMs = this.#provenMs
   }
@@ -193,6 +205,23 @@ export class Ledger {
     }
     await this.#append('commit', body.subarray(from), floor, part)
     this.#floor = floor
+  }
+
+  /** Says what the next owner is to know should we die now. Not while an entry is written; rejects as `write` does. */
+  async mark(notes: Notes): Promise<void> {
+    await this.#append('mark', encodeNotes(notes), this.#floor, 0)
+  }
+
+  /**
+   * The last message of an owner whose process lives on: whoever comes next need not think that it died. Tried once,
+   * also when the owner was stopped, for no harm comes of it when it fails.
+   */
+  async release(notes: Notes): Promise<void> {
+    // What is on its way may take the place in the chain.
+    if (this.#sending !== undefined) return
+    const { stream, partition } = this.#parts
+    const { payload, id, expect } = this.#sealed('release', encodeNotes(notes), this.#floor, 0)
+    await stream.append({ partition, payload, id, expect })
   }
 
   /**
@@ -239,16 +268,8 @@ export class Ledger {
   }
 
   async #append(kind: MessageKind, body: Uint8Array, floor: number, part: number): Promise<void> {
-    const { stream, partition, witness, clock, signal } = this.#parts
-    const before = this.#retained.at(-1)
-    const number = this.next
-    const { incarnation } = witness
-    const { bytes: payload, hash } = seal({
-      ...{ kind, incarnation, fence: this.fence, owner: this.#owner, number },
-      ...{ previous: before?.hash ?? '', part, floor, body },
-    })
-    const id = `${stream.spec.name}.${partition}/${incarnation}/${number}`
-    const expect = before?.position ?? 0
+    const { stream, partition, clock, signal } = this.#parts
+    const { number, payload, hash, id, expect } = this.#sealed(kind, body, floor, part)
     this.#throwIfStopped()
     this.#sending = hash
     for (let waitMs = RETRY_MIN_MS; ; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
@@ -269,6 +290,20 @@ export class Ledger {
       await pause(clock, waitMs, signal)
       this.#throwIfStopped()
     }
+  }
+
+  /** The next message, encoded once, and what it is to follow. */
+  #sealed(kind: MessageKind, body: Uint8Array, floor: number, part: number) {
+    const { stream, partition, witness } = this.#parts
+    const before = this.#retained.at(-1)
+    const number = this.next
+    const { incarnation } = witness
+    const { bytes: payload, hash } = seal({
+      ...{ kind, incarnation, fence: this.fence, owner: this.#owner, number },
+      ...{ previous: before?.hash ?? '', part, floor, body },
+    })
+    const id = `${stream.spec.name}.${partition}/${incarnation}/${number}`
+    return { number, payload, hash, id, expect: before?.position ?? 0 }
   }
 
   /** Why it may never be written: for the user to mend, but for a stream that is gone with all that it acknowledged. */

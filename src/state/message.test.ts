@@ -29,7 +29,7 @@ test('what was sealed is read back, with the hash of its bytes', () => {
   const text = fc.string({ maxLength: 30 })
   const number = fc.maxSafeNat()
   const hash = fc.constantFrom('', 'ab'.repeat(16))
-  const kind = fc.constantFrom<MessageKind>('claim', 'part', 'commit')
+  const kind = fc.constantFrom<MessageKind>('claim', 'part', 'commit', 'mark', 'release')
   const body = fc.uint8Array({ maxLength: 500 })
   const any = fc.record({
     ...{

@@ -6,7 +6,8 @@ import { hash } from 'node:crypto'
 import { OctetReader, OctetWriter } from '../codec/octets.js'
 import { IntegrityError } from '../errors.js'
 
-export type MessageKind = 'claim' | 'part' | 'commit'
+/** `mark`: what its owner tries next; `release`: it has ended, and its process lives. */
+export type MessageKind = 'claim' | 'part' | 'commit' | 'mark' | 'release'
 
 export interface LedgerMessage {
   readonly kind: MessageKind
@@ -36,7 +37,7 @@ export interface Sealed extends LedgerMessage {
 /** What a message takes beside its body, at most, with the headers that the log adds. */
 export const MESSAGE_OVERHEAD = 1024
 const VERSION = 1
-const KINDS: readonly MessageKind[] = ['claim', 'part', 'commit']
+const KINDS: readonly MessageKind[] = ['claim', 'part', 'commit', 'mark', 'release']
 const HASH_BYTES = 16
 
 /** The bytes of a message, and its hash. */

@@ -1,0 +1,236 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import type { Clock } from '../clock.js'
+import { UNSUSPECTED, type Accused, type Left, type Notes, type TrialNotes } from '../state/notes.js'
+import { Solo } from './solo.js'
+import { inherited, isSuspect, Trial } from './trial.js'
+
+const left = (notes: Notes, commits: number, how: Left['how'] = 'cut off'): Left => ({ notes, commits, how })
+const dead = (deaths: number): Notes => ({ deaths, trial: undefined })
+const trial: TrialNotes = { walks: 'batch', left: 10, ends: [{ stream: 'in', position: 9 }], accused: [] }
+const on = (walks: TrialNotes['walks'], ...accused: Accused[]): Notes => ({
+  deaths: 2,
+  trial: { ...trial, walks, accused },
+})
+const at = (position: number, deaths: number): Accused => ({ stream: 'in', position, deaths })
+
+test('owners that die soon make a partition suspect, and many entries or a release clear it', () => {
+  expect(inherited(left(UNSUSPECTED, 0, 'new'), false)).toEqual(UNSUSPECTED)
+  expect(inherited(left(UNSUSPECTED, 5), false)).toEqual(dead(1))
+  expect(isSuspect(dead(1))).toBe(false)
+  expect(inherited(left(dead(1), 63), false)).toEqual(dead(2))
+  expect(isSuspect(dead(2))).toBe(true)
+  expect(inherited(left(dead(1), 64), false)).toEqual(dead(1))
+  expect(inherited(left(UNSUSPECTED, 0, 'released'), false)).toEqual(UNSUSPECTED)
+  expect(inherited(left(dead(1), 0, 'released'), false)).toEqual(dead(1))
+  expect(inherited(left(dead(1), 0), true)).toEqual(dead(1))
+})
+
+test('an owner that died in a trial leaves one that goes on record by record', () => {
+  expect(inherited(left(on('batch'), 3), false)).toEqual(on('nothing'))
+  expect(inherited(left(on('nothing', at(4, 2)), 0), false)).toEqual(on('nothing', at(4, 2)))
+  expect(inherited(left(on('one', at(4, 1), at(3, 2)), 0), false)).toEqual(on('nothing', at(4, 2), at(3, 2)))
+  expect(inherited(left(on('one', at(4, 1), at(3, 2)), 1), false)).toEqual(on('nothing', at(3, 2)))
+})
+
+test('a restart within the process is no death', () => {
+  expect(inherited(left(on('batch'), 3), true)).toEqual(dead(2))
+  expect(inherited(left(on('one', at(4, 1)), 0), true)).toEqual(on('nothing', at(4, 1)))
+  expect(inherited(left(on('one', at(4, 1)), 1), true)).toEqual(on('nothing'))
+})
+
+/** Whole numbers by chance that a seed settles. */
+class Dice {
+  #state: number
+
+  constructor(seed: number) {
+    this.#state = seed % 2147483647 || 1
+  }
+
+  below(count: number): number {
+    this.#state = (this.#state * 48271) % 2147483647
+    return this.#state % count
+  }
+}
+
+interface History {
+  readonly seed: number
+  readonly partitions: number
+  readonly records: number
+  /** `3/7`: of partition 3 the record at position 7. */
+  readonly poison: ReadonlySet<string>
+  /** How often somebody ends the process who has nothing to do with records. */
+  readonly kills: number
+}
+
+/** What stands in the log of one partition. */
+class Model {
+  notes = UNSUSPECTED
+  commits = 0
+  how: Left['how'] = 'new'
+  committed = 0
+  readonly passedOver: number[] = []
+}
+
+const HAND_MAX = 6
+
+/** A world of one process after the other, in each of which the partitions take turns by chance. */
+class World {
+  readonly dice: Dice
+  readonly models: readonly Model[]
+  deaths = 0
+  kills = 0
+  #waiting: (() => void)[] = []
+  #isAlive = false
+  #working = 0
+  /** Partitions at a moment in which only the record can be at fault. */
+  readonly #decisive = new Set<number>()
+
+  constructor(readonly history: History) {
+    this.dice = new Dice(history.seed)
+    this.models = Array.from({ length: history.partitions }, () => new Model())
+  }
+
+  get isThrough(): boolean {
+    return this.models.every(({ committed }) => committed === this.history.records)
+  }
+
+  async run(): Promise<void> {
+    while (!this.isThrough) {
+      await this.#live()
+      if (this.deaths > 300) throw new Error('it dies for ever')
+    }
+  }
+
+  /** One process, until it dies or is through. */
+  async #live(): Promise<void> {
+    this.#isAlive = true
+    this.#waiting = []
+    this.#working = this.models.length
+    this.#decisive.clear()
+    const solo = new Solo(noTime)
+    for (const [index, model] of this.models.entries()) void this.#own(model, index, solo)
+    const killAfter = this.kills < this.history.kills ? this.dice.below(60 * this.models.length) : Infinity
+    for (let step = 0; this.#isAlive && this.#working > 0; step++) {
+      if (step >= killAfter && this.#decisive.size === 0) {
+        this.kills++
+        this.#isAlive = false
+        break
+      }
+      const [go] = this.#waiting.splice(this.dice.below(this.#waiting.length), 1)
+      go?.()
+      // All that comes of it, up to the next waits.
+      await new Promise(setImmediate)
+    }
+    if (this.#isAlive) for (const model of this.models) model.how = 'released'
+    else this.deaths++
+  }
+
+  /** Until the others had their turn, or for ever. */
+  #turn(): Promise<void> {
+    return new Promise(resolve => this.#waiting.push(resolve))
+  }
+
+  async #own(model: Model, index: number, solo: Solo): Promise<void> {
+    const { records, poison } = this.history
+    const seat = solo.seat(() => {})
+    seat.claims()
+    await this.#turn()
+    const notes = inherited(model, false)
+    Object.assign(model, { notes, commits: 0, how: 'cut off' })
+    let position = model.committed
+    let letters: number[] = []
+    const source = {
+      stream: 'in',
+      get position() {
+        return position
+      },
+    }
+    let trial = isSuspect(notes)
+      ? new Trial({
+          ...{ notes, seat, clock: noTime, sources: [source], end: async () => records, recordsMax: HAND_MAX },
+          isIdle: () => position === model.committed,
+          mark: async notes => {
+            // Nobody can tell a kill by somebody else from the last death of three.
+            const { trial } = notes
+            if (trial?.walks === 'one' && trial.accused[0]?.deaths === 2) this.#decisive.add(index)
+            await this.#turn()
+            Object.assign(model, { notes, commits: 0 })
+            await this.#turn()
+          },
+        })
+      : undefined
+    seat.claimed()
+    for (;;) {
+      await this.#turn()
+      if (trial !== undefined && (await trial.proceed(false))) trial = undefined
+      const isCommitted = position === model.committed
+      if (isCommitted && position === records && trial === undefined) break
+      const mayWalk = seat.mayWalk && trial?.mayWalk !== false && position - model.committed < HAND_MAX
+      if (mayWalk && position < records && this.dice.below(3) > 0) {
+        const next = (await trial?.next('in', { position: position + 1 })) ?? 'all'
+        const count = next === 'all' ? Math.min(1 + this.dice.below(4), records - position) : 1
+        for (let i = 0; i < count; i++) {
+          position++
+          if (next === 'none') letters.push(position)
+          else if (poison.has(`${index}/${position}`)) {
+            this.#isAlive = false
+            return new Promise(() => {})
+          }
+        }
+        trial?.walked(count)
+      }
+      if (position > model.committed && this.dice.below(2) > 0) {
+        const [upTo, passedOver] = [position, letters]
+        letters = []
+        await this.#turn()
+        model.committed = upTo
+        model.passedOver.push(...passedOver)
+        model.commits++
+        this.#decisive.delete(index)
+      }
+    }
+    seat.leave()
+    this.#working--
+  }
+}
+
+const noTime: Clock = { now: () => 0, elapsed: () => 0, after: () => () => {}, soon: then => setImmediate(then) }
+
+function passedOver({ models }: World): Set<string> {
+  return new Set(models.flatMap((model, index) => model.passedOver.map(position => `${index}/${position}`)))
+}
+
+test('one record that kills, among 8 partitions, costs two deaths to suspect it and three alone', async () => {
+  for (let seed = 1; seed <= 30; seed++) {
+    const poison = new Set([`${seed % 8}/${1 + (seed % 5)}`])
+    const world = new World({ seed, partitions: 8, records: 5, poison, kills: 0 })
+    await world.run()
+    expect(passedOver(world), `seed ${seed}`).toEqual(poison)
+    expect(world.deaths, `seed ${seed}`).toBe(5)
+  }
+})
+
+test('whoever kills the process, each record that does is passed over, and no other', async () => {
+  const histories = fc
+    .record({
+      seed: fc.integer({ min: 1, max: 2 ** 30 }),
+      partitions: fc.integer({ min: 1, max: 5 }),
+      records: fc.integer({ min: 1, max: 25 }),
+      kills: fc.integer({ min: 0, max: 12 }),
+      places: fc.array(fc.tuple(fc.nat(4), fc.integer({ min: 1, max: 25 })), { maxLength: 4 }),
+    })
+    .map(({ places, ...history }): History => {
+      const { partitions, records } = history
+      const inside = places.filter(([partition, position]) => partition < partitions && position <= records)
+      return { ...history, poison: new Set(inside.map(([partition, position]) => `${partition}/${position}`)) }
+    })
+  await fc.assert(
+    fc.asyncProperty(histories, async history => {
+      const world = new World(history)
+      await world.run()
+      expect(passedOver(world)).toEqual(new Set(history.poison))
+    }),
+    { numRuns: 150 },
+  )
+})
