@@ -4,8 +4,9 @@ import { badOption, duration, knownOptions, whole, type Duration } from '../opti
 /** What becomes of a record that cannot be processed. */
 export interface OnError {
   /**
-   * How often, and after which wait, a record is tried again whose step throws a `RetryableError`. The wait doubles each
-   * time, up to 30 seconds. Whatever else is thrown, waiting would not mend it. Default 3 attempts, '100 ms'.
+   * How often, and after which wait, a record is tried again whose step throws a `RetryableError`, an `UnavailableError` or
+   * a timeout. The wait doubles each time, up to 30 seconds. Whatever else is thrown, waiting would not mend it. Default 3
+   * attempts, '100 ms'.
    */
   readonly retry?: { readonly attempts?: number; readonly backoff?: Duration }
   /**
