@@ -18,6 +18,7 @@ export class Seated<A, B> {
   readonly out: Given<B>[] = []
   watermark = -Infinity
   readonly #push: Push<A>
+  readonly #begins: (() => void)[] = []
   readonly #ends: (() => void)[] = []
   #lateness: number
 
@@ -30,6 +31,7 @@ export class Seated<A, B> {
         where: `step 1 (${definition.name}) of pipeline "p"`,
         table: (name = 'rows') => this.tables.table(name),
         scopedTable: (name = 'scoped') => this.tables.scopedTable(name),
+        atTurnBegin: then => this.#begins.push(then),
         atTurnEnd: then => this.#ends.push(then),
         watermark: () => this.watermark,
       },
@@ -76,6 +78,7 @@ export class Seated<A, B> {
   #inTurn(work: () => void): this {
     ambient.on = true
     try {
+      for (const begin of this.#begins) begin()
       work()
       return this
     } finally {

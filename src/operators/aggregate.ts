@@ -64,6 +64,7 @@ function byTurn<T, R>(folds: readonly NamedFold<T>[], seat: Seat, push: Push<R>)
   const rows = seat.table<Row>()
   const zero = [...zeroOf(folds), 0]
   const before = new Map<Key, Row | undefined>()
+  seat.atTurnBegin(() => before.clear())
   seat.atTurnEnd(() => {
     const { key, time } = ambient
     try {
@@ -78,7 +79,6 @@ function byTurn<T, R>(folds: readonly NamedFold<T>[], seat: Seat, push: Push<R>)
       ambient.key = key
       ambient.time = time
     }
-    before.clear()
   })
   return value => {
     mustBeInTurn(seat.where)

@@ -35,7 +35,12 @@ export interface Seat {
   table<V>(name?: string): Table<V>
   /** Likewise, with rows under scopes, of which each can be dropped at once. */
   scopedTable<V>(name?: string): ScopedTable<V>
-  /** Calls at the end of each turn, in the order of the steps, before anything is committed. May push on. */
+  /** Calls before the first record of each turn: for what is kept beside the tables, which no undo puts back. */
+  atTurnBegin(then: () => void): void
+  /**
+   * Calls at the end of each turn, in the order of the steps, before anything is committed. May push on. When something
+   * fails then, all are called again without the last record, until nothing does.
+   */
   atTurnEnd(then: () => void): void
   /** Up to when all is in, in ms since 1970: no earlier record is expected. -Infinity before the first. */
   watermark(): number

@@ -25,6 +25,7 @@ export class Chain {
   /** Takes a record's value. */
   readonly push: Push<unknown>
   readonly #segments: Segment[] = []
+  readonly #begins: (() => void)[] = []
   readonly #ends: { readonly step: number; readonly where: string; readonly then: () => void }[] = []
   readonly #trace: Trace
 
@@ -54,6 +55,11 @@ export class Chain {
     checkGone(tables, stage.pipeline, seats)
     this.#ends.sort((a, b) => a.step - b.step)
     tables.settle()
+  }
+
+  /** What operators do before the first record of a turn. */
+  begin(): void {
+    for (const then of this.#begins) then()
   }
 
   /** What operators do at the end of a turn; they may give values. */
@@ -88,6 +94,7 @@ export class Chain {
       where,
       table: table => tables.table(named(table)),
       scopedTable: table => tables.scopedTable(named(table)),
+      atTurnBegin: then => this.#begins.push(then),
       atTurnEnd: then => this.#ends.push({ step, where, then }),
       watermark,
     }
