@@ -55,8 +55,8 @@ test('writes one line of JSON for each event, with where it happened as fields',
     },
     { level: 'debug', time: '2026-11-20T12:00:00.000Z', ...at, fence: 2, msg: 'claiming -> running' },
     {
-      ...{ level: 'error', time: '2026-11-20T12:00:00.000Z', ...at, code: 'STEP_FAILED' },
-      msg: 'a record could not be processed: it threw; mend it',
+      ...{ level: 'error', time: '2026-11-20T12:00:00.000Z', ...at, then: 'stop', code: 'STEP_FAILED' },
+      msg: 'stopped before a record: it threw; mend it',
     },
   ])
 })
@@ -81,6 +81,8 @@ test('has a line for every kind of event', () => {
     'partition.committed': { type: 'partition.committed', ...at, number: 1, records: 1, outputs: 1, bytes: 1, ms: 1 },
     'partition.published': { type: 'partition.published', ...at, outputs: 1, stream: 's' },
     'partition.fault': { type: 'partition.fault', ...at, error: poison, then: 'stop' },
+    'partition.restarting': { type: 'partition.restarting', ...at, error: poison, waitMs: 120, restarts: 2 },
+    'partition.paused': { type: 'partition.paused', ...at, error: poison, restarts: 5 },
     'partition.ended': { type: 'partition.ended', ...at, why: 'fenced' },
     'partition.waits': { type: 'partition.waits', ...at, on: 'the log' },
     'node.started': { type: 'node.started', node: 'n', log: 'l', pipelines: ['p', 'q'], partitions: 12 },
@@ -92,6 +94,46 @@ test('has a line for every kind of event', () => {
   for (const { msg, level } of objects())
     expect([msg, level]).toEqual([expect.stringMatching(/\S/), expect.any(String)])
   expect(objects()).toHaveLength(Object.keys(events).length)
+})
+
+test('says what became of a record that could not be processed; only what holds the partition up is an error', () => {
+  const { log, objects } = lines()
+  for (const then of ['deadLetter', 'skip', 'retry', 'pause', 'budget', 'stop'] as const) {
+    log.tell({ type: 'partition.fault', ...at, error: poison, then })
+  }
+  expect(objects().map(({ level, msg, then }) => [level, then, msg])).toEqual([
+    ['warn', 'deadLetter', 'a record went to the dead letters: it threw; mend it'],
+    ['warn', 'skip', 'a record was skipped: it threw; mend it'],
+    ['warn', 'retry', 'a record is tried again: it threw; mend it'],
+    ['error', 'pause', 'paused before a record until it is resumed: it threw; mend it'],
+    [
+      'error',
+      'budget',
+      'paused until it is resumed, for too many records could not be processed; the next: it threw; mend it',
+    ],
+    ['error', 'stop', 'stopped before a record: it threw; mend it'],
+  ])
+})
+
+test("shows where a user's code threw, also when that was at a record", () => {
+  const { log, objects } = lines()
+  log.tell(fault(new RecordError('STEP_FAILED', 'step 1 failed', '', { cause: new TypeError('theirs') })))
+  const ours = new RecordError('STEP_FAILED', 'step 2 failed', '', { cause: poison })
+  log.tell({ type: 'partition.fault', ...at, partition: 4, error: ours, then: 'stop' })
+  expect(objects().map(({ stack }) => stack)).toEqual([expect.stringContaining('TypeError: theirs'), undefined])
+})
+
+test('says when and why a partition begins anew, and with whom, and that it is paused in the end', () => {
+  const { log, objects } = lines()
+  const error = new UnavailableError('STUCK', 'no progress', 'wait')
+  log.tell({ type: 'partition.restarting', ...at, error, waitMs: 120.4, restarts: 5 })
+  log.tell({ type: 'partition.restarting', ...at, error: 3, waitMs: 0, restarts: 6, with: { stage: 0, partition: 1 } })
+  log.tell({ type: 'partition.paused', ...at, error, restarts: 6 })
+  expect(objects().map(({ level, msg, code, restarts }) => [level, msg, code, restarts])).toEqual([
+    ['warn', 'begins anew in 120 ms: no progress; wait', 'STUCK', 5],
+    ['warn', 'begins anew with partition 1 in 0 ms: 3', undefined, 6],
+    ['error', 'paused until it is resumed, after 6 restarts: no progress; wait', 'STUCK', 6],
+  ])
 })
 
 test('says what a partition waits for, once', () => {
@@ -157,7 +199,7 @@ test('writes short lines for people, where what a record holds can not drive the
   log.tell({ type: 'partition.committed', ...at, number: 5, records: 12, outputs: 7, bytes: 300, ms: 2 })
   expect(written()).toEqual([
     '12:00:00.000 info  running clicks with 6 partitions on embedded log in x',
-    '12:00:00.000 error clicks/0/3 a record could not be processed:  [31mred line; mend [BAD_BYTES]',
+    '12:00:00.000 error clicks/0/3 stopped before a record:  [31mred line; mend [BAD_BYTES]',
     '12:00:00.000 debug clicks/0/3 committed number=5 records=12 outputs=7 bytes=300 ms=2',
   ])
 })

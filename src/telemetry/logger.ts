@@ -113,7 +113,23 @@ const ENDS = {
   fenced: 'ended: another node has taken over all partitions',
   halted: 'ended: a partition is halted',
   failed: 'ended: a partition failed',
+  paused: 'stopped, with a partition paused',
 }
+
+/** What becomes of a record that could not be processed, and how loud that is: only what holds the partition up is an error. */
+const FAULTS = {
+  deadLetter: { level: 'warn', before: 'a record went to the dead letters: ' },
+  skip: { level: 'warn', before: 'a record was skipped: ' },
+  retry: { level: 'warn', before: 'a record is tried again: ' },
+  pause: { level: 'error', before: 'paused before a record until it is resumed: ' },
+  budget: {
+    level: 'error',
+    before: 'paused until it is resumed, for too many records could not be processed; the next: ',
+  },
+  stop: { level: 'error', before: 'stopped before a record: ' },
+} as const
+
+const SUSPECT = 'owners before this one died soon: what they had in hand is tried first'
 
 function lineOfPartition(event: Extract<Event, { readonly partition: number; readonly pipeline: string }>): Line {
   const { type, pipeline, stage, partition } = event
@@ -121,6 +137,7 @@ function lineOfPartition(event: Extract<Event, { readonly partition: number; rea
   const kind = `${pipeline} ${stage} ${partition} ${type}`
   switch (type) {
     case 'partition.state':
+      if (event.to === 'suspect') return loud('warn', `${kind} suspect`, SUSPECT, undefined, of)
       return { level: 'debug', text: `${event.from} -> ${event.to}`, facts: { ...of, fence: event.fence } }
     case 'partition.committed': {
       const { number, records, outputs, bytes } = event
@@ -131,12 +148,28 @@ function lineOfPartition(event: Extract<Event, { readonly partition: number; rea
       const { outputs, stream } = event
       return { level: 'debug', text: 'published', facts: { ...of, outputs, stream } }
     }
-    case 'partition.fault':
-      return loud('error', kind, 'a record could not be processed: ', event.error, of)
+    case 'partition.written': {
+      const { outputs, sink } = event
+      return { level: 'debug', text: 'written', facts: { ...of, outputs, sink } }
+    }
+    case 'partition.fault': {
+      const { level, before } = FAULTS[event.then]
+      return loud(level, `${kind} ${event.then}`, before, event.error, { ...of, then: event.then })
+    }
     case 'partition.waits':
       // With an error, what is waited for is its message.
       if (event.error !== undefined) return loud('warn', kind, 'waits: ', event.error, of)
       return loud('warn', kind, `waits for ${event.on}`, undefined, of)
+    case 'partition.restarting': {
+      const { error, waitMs, restarts, with: by } = event
+      const along = by === undefined ? '' : ` with partition ${by.partition}`
+      const before = `begins anew${along} in ${Math.round(waitMs)} ms: `
+      return loud('warn', kind, before, error, { ...of, restarts })
+    }
+    case 'partition.paused': {
+      const { error, restarts } = event
+      return loud('error', kind, `paused until it is resumed, after ${restarts} restarts: `, error, { ...of, restarts })
+    }
     case 'partition.ended':
       if (event.why === 'stopped') return { level: 'debug', text: 'stopped', facts: of }
       if (event.why === 'fenced') return { level: 'warn', text: 'another owner has taken over', facts: of }
@@ -158,11 +191,16 @@ function loud(level: 'warn' | 'error', kind: string, before: string, error: unkn
     facts: {
       ...facts,
       ...(ours && { code: error.code }),
-      // Our own messages say it all; for what a user's code threw the place counts.
-      ...(!ours && error instanceof Error && { stack: error.stack }),
+      ...stackOf(error),
     },
     kind: `${kind} ${ours ? error.code : messageOf(error)}`,
   }
+}
+
+/** Our own messages say it all; for what a user's code threw the place counts. */
+function stackOf(error: unknown): { readonly stack?: string | undefined } {
+  const thrown = error instanceof StreamNodeError && error.code === 'STEP_FAILED' ? error.cause : error
+  return thrown instanceof Error && !(thrown instanceof StreamNodeError) ? { stack: thrown.stack } : {}
 }
 
 const PAUSE_MS = 1000
@@ -224,7 +262,7 @@ const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g
 /** `12:30:05.123 warn   clicks/0/3  waits for the log  [DISCONNECTED] x12` */
 function lineForPeople(json: string): string {
   const { time, level, msg, pipeline, stage, partition, code, repeats, stack, ...rest } = JSON.parse(json) as LineFields
-  const facts = Object.entries(rest).filter(([name]) => name !== 'node' && name !== 'why')
+  const facts = Object.entries(rest).filter(([name]) => !['node', 'why', 'then'].includes(name))
   const parts = [
     time.slice(11, 23),
     level.padEnd(5),

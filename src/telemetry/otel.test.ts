@@ -65,15 +65,16 @@ const place = {
   'stream_node.stage': 0,
 }
 
-test('gives counts and times of commits, outputs and faults to the meter that is registered', () => {
+test('gives counts and times of commits, outputs, faults and restarts to the meter that is registered', () => {
   const { measured, collect } = registered()
   const { tell } = measures(clock, () => [])
   tell({ type: 'partition.committed', ...at, number: 5, records: 12, outputs: 7, bytes: 300, ms: 20 })
   tell({ type: 'partition.published', ...at, outputs: 7, stream: 'per-user' })
   tell({ type: 'partition.fault', ...at, error: new RecordError('STEP_FAILED', 'it threw', ''), then: 'stop' })
-  tell({ type: 'partition.fault', ...at, error: new TypeError('it threw'), then: 'stop' })
+  tell({ type: 'partition.fault', ...at, error: new TypeError('it threw'), then: 'deadLetter' })
+  tell({ type: 'partition.restarting', ...at, error: new TypeError('it threw'), waitMs: 5, restarts: 1 })
   tell({ type: 'log.disconnected', server: 'a' })
-  const fault = { ...place, 'error.type': 'STEP_FAILED' }
+  const fault = { ...place, 'error.type': 'STEP_FAILED', 'stream_node.then': 'stop' }
   const sent = { ...place, 'messaging.destination.name': 'per-user', 'messaging.operation.name': 'send' }
   expect(measured).toEqual([
     ['stream_node.commit.duration', 0.02, place],
@@ -81,7 +82,8 @@ test('gives counts and times of commits, outputs and faults to the meter that is
     ['messaging.client.consumed.messages', 12, { ...place, 'messaging.operation.name': 'process' }],
     ['messaging.client.sent.messages', 7, sent],
     ['stream_node.faults', 1, fault],
-    ['stream_node.faults', 1, { ...fault, 'error.type': 'TypeError' }],
+    ['stream_node.faults', 1, { ...fault, 'error.type': 'TypeError', 'stream_node.then': 'deadLetter' }],
+    ['stream_node.restarts', 1, { ...place, 'error.type': 'TypeError' }],
   ])
   expect(collect()).toEqual([])
 })
@@ -117,7 +119,7 @@ test('makes a span of each commit and each fault, from when it began to when it 
     },
     {
       ...{ name: 'process clicks', from: 1000, to: 1000, status: { code: SpanStatusCode.ERROR, message: 'it threw' } },
-      attributes: expect.objectContaining({ 'error.type': 'Error' }),
+      attributes: expect.objectContaining({ 'error.type': 'Error', 'stream_node.then': 'stop' }),
     },
   ])
 })
@@ -134,6 +136,7 @@ test('every name of a span, a measure and an attribute stands in docs/telemetry.
   tell({ type: 'partition.committed', ...at, number: 5, records: 12, outputs: 7, bytes: 300, ms: 20 })
   tell({ type: 'partition.published', ...at, outputs: 7, stream: 'per-user' })
   tell({ type: 'partition.fault', ...at, error: new Error('it threw'), then: 'stop' })
+  tell({ type: 'partition.restarting', ...at, error: new Error('it threw'), waitMs: 5, restarts: 1 })
   const page = readFileSync(new URL('../../docs/telemetry.md', import.meta.url), 'utf8')
   expect([...names()].filter(name => !page.includes(`\`${name}\``))).toEqual([])
   expect(names().size).toBeGreaterThan(15)

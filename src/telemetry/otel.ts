@@ -55,7 +55,9 @@ export function measures(clock: Clock, partitions: () => readonly Gauged[]): Mea
   const bytes = counter('stream_node.commit.size', 'By', 'Bytes written to ledgers')
   const consumed = counter('messaging.client.consumed.messages', '{message}', 'Records processed and committed')
   const sent = counter('messaging.client.sent.messages', '{message}', 'Outputs published to their streams')
+  const written = counter('stream_node.written', '{message}', 'Outputs written to their sinks')
   const faults = counter('stream_node.faults', '{fault}', 'Records that could not be processed')
+  const restarts = counter('stream_node.restarts', '{restart}', 'Partitions that ended with an error and begin anew')
   const lag = meter.createObservableGauge('stream_node.lag', {
     description: 'Records still to be read, where that is known',
     unit: '{message}',
@@ -105,10 +107,10 @@ export function measures(clock: Clock, partitions: () => readonly Gauged[]): Mea
   }
 
   function fault(event: Extract<PartitionEvent, { type: 'partition.fault' }>): void {
-    const type = typeOf(event.error)
-    faults.add(1, { ...pipelineOf(event), 'error.type': type })
+    const what = { 'error.type': typeOf(event.error), 'stream_node.then': event.then }
+    faults.add(1, { ...pipelineOf(event), ...what })
     const now = clock.now()
-    const attributes = { ...placeOf(event), 'messaging.operation.name': 'process', 'error.type': type }
+    const attributes = { ...placeOf(event), 'messaging.operation.name': 'process', ...what }
     const options = { kind: SpanKind.CONSUMER, startTime: now, attributes }
     const span = tracer.startSpan(`process ${event.pipeline}`, options, ROOT_CONTEXT)
     span.setStatus({ code: SpanStatusCode.ERROR, message: messageOf(event.error) })
@@ -119,9 +121,13 @@ export function measures(clock: Clock, partitions: () => readonly Gauged[]): Mea
     tell(event) {
       if (event.type === 'partition.committed') committed(event)
       else if (event.type === 'partition.fault') fault(event)
-      else if (event.type === 'partition.published') {
+      else if (event.type === 'partition.restarting') {
+        restarts.add(1, { ...pipelineOf(event), 'error.type': typeOf(event.error) })
+      } else if (event.type === 'partition.published') {
         const where = { 'messaging.destination.name': event.stream, 'messaging.operation.name': 'send' }
         sent.add(event.outputs, { ...pipelineOf(event), ...where })
+      } else if (event.type === 'partition.written') {
+        written.add(event.outputs, { ...pipelineOf(event), 'stream_node.sink': event.sink })
       }
     },
     close() {
