@@ -18,6 +18,7 @@ const PUBLISHER = 'src/actor/publisher.ts'
 const INPUT = 'src/actor/input.ts'
 const SENDER = 'src/stream/sender.ts'
 const INBOX = 'src/stream/inbox.ts'
+const TURN = 'src/pipeline/turn.ts'
 
 function mutant(name: string, does: string, ...changes: readonly (readonly [string, string, string])[]): Mutant {
   return { name, does, changes: changes.map(([file, from, to]) => ({ file, from, to })) }
@@ -124,7 +125,7 @@ export const mutants: readonly Mutant[] = [
     'parts-outlive-their-owner',
     'adds the parts of a dead owner to the entry of the next',
     [RECOVERY, '    this.#parts = []\n  }\n', "    if (kind === 'commit') this.#parts = []\n  }\n"],
-    [RECOVERY, "this.#isWhole && kind !== 'claim' && part !== this.#parts.length", 'part < 0'],
+    [RECOVERY, 'this.#isWhole && isPiece && part !== this.#parts.length', 'part < 0'],
   ),
   mutant(
     'trusts-what-is-there',
@@ -136,6 +137,26 @@ export const mutants: readonly Mutant[] = [
     INPUT,
     'this.inbox.lowWater(this.#read, this.#unprocessed)',
     'this.#read',
+  ]),
+  mutant('undoes-letters', 'takes a letter back together with what its record did', [
+    TURN,
+    '      return this.#judge(this.#fault(source, record, index, failure))\n',
+    '      const held = this.#judge(this.#fault(source, record, index, failure))\n      this.#outlet.keep(mark.outputs, mark.bytes)\n      return held\n',
+  ]),
+  mutant(
+    'passes-over-without-the-cursor',
+    'does not count an output as read that it passes over',
+    [TURN, '    if (taken !== undefined) taken(record)\n    const before', '    const before'],
+    [
+      TURN,
+      'if (framed === undefined) this.#push(walk, record)\n    })',
+      'if (taken !== undefined) taken(record)\n      if (framed === undefined) this.#push(walk, record)\n    })',
+    ],
+  ),
+  mutant('passes-over-again', 'stands before the last record when that was passed over', [
+    TURN,
+    '    const outcome = this.#outcome(at - from)\n    return held',
+    '    if (stood.length > 0 && this.#passed.at(-1)?.fault.record === records[at - 1]) at--\n    const outcome = this.#outcome(at - from)\n    return held',
   ]),
   mutant('reads-by-the-highest', 'drops an output that comes after a later one', [
     INBOX,

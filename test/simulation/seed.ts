@@ -2,8 +2,8 @@
  * One seed: records go in, owners claim, die, freeze and are fenced while the log misbehaves; then all heals, everything
  * must come out, and the checker judges it.
  */
-import { filter, map } from 'rxjs'
-import { IntegrityError, messageOf } from '../../src/errors.js'
+import { filter, map, tap } from 'rxjs'
+import { IntegrityError, messageOf, RetryableError } from '../../src/errors.js'
 import { encodeHeaders } from '../../src/log/record.js'
 import type { LogRecord } from '../../src/log/record.js'
 import { scan } from '../../src/operators/scan.js'
@@ -11,13 +11,14 @@ import { pipeline } from '../../src/pipeline/pipeline.js'
 import { plan } from '../../src/pipeline/plan.js'
 import { Inbox } from '../../src/stream/inbox.js'
 import type { Cursor } from '../../src/stream/inbox.js'
+import { letterIn, type DeadLetter } from '../../src/stream/dead-letters.js'
 import { Streams } from '../../src/stream/open.js'
 import { stream } from '../../src/stream/stream.js'
 import { silent } from '../../src/telemetry/events.js'
 import { SimChance } from '../../src/testing/simulation/chance.js'
 import { Course } from '../../src/testing/simulation/course.js'
-import { check, outputsDue } from '../../src/testing/simulation/checker.js'
-import type { Came, Given, OutputStream } from '../../src/testing/simulation/checker.js'
+import { check, lettersDue, outputsDue } from '../../src/testing/simulation/checker.js'
+import type { Came, Given, Ill, Letter, LetterStream, OutputStream } from '../../src/testing/simulation/checker.js'
 import type { StoredStream } from '../../src/testing/simulation/stored-stream.js'
 import { drawSwarm, FAITHLESS } from '../../src/testing/simulation/swarm.js'
 import type { Mode, Swarm } from '../../src/testing/simulation/swarm.js'
@@ -44,6 +45,8 @@ export interface SeedReport {
   /** Outputs that a stream holds once more. Only where bytes are on their way for too long, or too little is kept. */
   readonly repeats: number
   readonly records: number
+  /** How many dead letters had to come. */
+  readonly letters: number
   readonly claims: number
   readonly faults: ReadonlyMap<string, number>
   readonly crashes: ReadonlyMap<string, number>
@@ -79,6 +82,8 @@ class SeedRun {
   readonly course: Course
   readonly world: World
   readonly given: Given[] = []
+  /** How often a step is still to throw at a record that is busy. */
+  readonly busy = new Map<string, number>()
   /** How many records publishers bring in, sooner or later. */
   published = 0
   silent = false
@@ -101,7 +106,7 @@ class SeedRun {
       outPartitions: chained ? 1 : this.chance.pick([1, 2, 3]),
     }
     const { scene, swarm } = this
-    const stages = (world: World) => definitions(scene, swarm, world.chance('user')).flatMap(plan)
+    const stages = (world: World) => definitions(scene, swarm, world.chance('user'), this.busy).flatMap(plan)
     const least = { claims: CLAIMS_MIN, faults: FAULTS_MIN }
     this.course = new Course({ seed, swarm, stages, keepLines, label, least })
     this.world = this.course.world
@@ -121,9 +126,10 @@ class SeedRun {
     if (given.length < this.published) return false
     if (['trimmed', 'forgetful'].includes(this.swarm.mode)) return true
     // Counted first: as long as some are missing, there is nothing to parse.
-    return this.#outputNames().every(
-      (name, index) =>
-        (this.world.server.streams.get(name)?.records.length ?? 0) >= outputsDue(given, this.#takes(index)),
+    const holds = (name: string, due: number) => (this.world.server.streams.get(name)?.records.length ?? 0) >= due
+    return (
+      this.#outputNames().every((name, index) => holds(name, outputsDue(given, this.#takes(index)))) &&
+      this.#letterNames().every(({ name, by }) => holds(name, lettersDue(given, by).length))
     )
   }
 
@@ -138,15 +144,19 @@ class SeedRun {
     const count = (this.published = RECORDS_MIN + chance.whole(10))
     // A log that breaks its promises does so late, and must find work that is new.
     const gapMs = swarm.everyMs * (FAITHLESS.has(swarm.mode) ? 2 : 1)
+    const ills = new SimChance(this.seed, 'ills')
     let at = 0
     for (let i = 0; i < count; i++) {
       const { stream, wire } = chance.pick(opened)
       const stored = world.server.streams.get(stream.name)!
       // Between two sources there is no order, so each has keys of its own.
       const key = `${stream.name}-${chance.whole(5)}`
-      const one: Given = { id: `r${i}`, key, value: 1 + chance.whole(1000) }
-      const { partition, payload } = wire.write(one, {}, one.id)
-      const append = { partition, id: one.id, expect: undefined, head: encodeHeaders(undefined, one.id), payload }
+      const healthy: Given = { id: `r${i}`, key, value: 1 + chance.whole(1000) }
+      const one = ills.happens(swarm.illShare) ? { ...healthy, ill: this.#ill(healthy, ills) } : healthy
+      const written = wire.write(one, {}, one.id)
+      const payload = one.ill === 'garbled' ? written.payload.subarray(1) : written.payload
+      const head = encodeHeaders(undefined, one.id)
+      const append = { partition: written.partition, id: one.id, expect: undefined, head, payload }
       const store = () => {
         if (stored.append(append).ending !== 'stored') return world.clock.after(200, store)
         this.given.push(one)
@@ -157,6 +167,13 @@ class SeedRun {
       at += chance.happens(0.5) ? 0 : chance.fraction() * gapMs
       world.clock.after(at, store)
     }
+  }
+
+  #ill({ id }: Given, chance: SimChance): Ill {
+    const ill = chance.pick<Ill>(['poison', 'garbled', 'busy', this.scene.chained ? 'poison later' : 'poison'])
+    // Each time it is tried it may be walked twice.
+    if (ill === 'busy') this.busy.set(id, 1 + chance.whole(5))
+    return ill
   }
 
   /** The log breaks its promises. */
@@ -198,9 +215,10 @@ class SeedRun {
     if (swarm.mode === 'reborn' && this.world.faults.landed.has('amnesia')) {
       findings.push('the stream of the ledgers was deleted, and nobody noticed')
     }
-    const outputs = this.#outputs()
-    const found = check({ given: this.#givenInOrder(), outputs })
-    for (const { stored } of outputs) this.repeats += stored.length - new Set(stored.map(({ id }) => id)).size
+    const [outputs, letters] = [this.#outputs(), this.#letters()]
+    const found = check({ given: this.#givenInOrder(), outputs, letters })
+    for (const { stored } of [...outputs, ...letters])
+      this.repeats += stored.length - new Set(stored.map(({ id }) => id)).size
     if (this.refusals.length > 0 && FAITHLESS.has(swarm.mode)) return
     findings.push(...this.refusals)
     // What a stream of outputs lost at its end, and others have filled since, nobody can see: so the guarantees say.
@@ -210,16 +228,49 @@ class SeedRun {
 
   /** As each source holds them, one source after the other: their keys differ. */
   #givenInOrder(): Given[] {
+    const given = new Map(this.given.map(one => [one.id, one]))
     return inputsOf(this.scene, this.swarm).flatMap(({ name }) =>
-      this.world.server.streams.get(name)!.records.map(record => valueOf(record) as Given),
+      this.world.server.streams.get(name)!.records.map(({ id }) => given.get(id!)!),
     )
   }
 
   #outputs(): OutputStream[] {
     return this.#stored().map(output => {
       const stored = this.world.server.streams.get(output.name)
-      return { ...output, read: stored === undefined ? [] : this.#read(stored) }
+      return { ...output, read: stored === undefined ? [] : this.#read(stored, cameOf) }
     })
+  }
+
+  #letterNames(): Pick<LetterStream, 'name' | 'by'>[] {
+    const names: Pick<LetterStream, 'name' | 'by'>[] = [{ name: 'sim-dead-letters', by: 'first' }]
+    // What those of the second are about is gone where the log has forgotten outputs of the first.
+    if (!this.scene.chained || this.swarm.mode === 'forgetful') return names
+    return [...names, { name: 'sim2-dead-letters', by: 'second' }]
+  }
+
+  #letters(): LetterStream[] {
+    const letterOf = (record: LogRecord) => this.#letterOf(record)
+    return this.#letterNames().map(of => {
+      const stored = this.world.server.streams.get(of.name)
+      const mayRepeatInStream = this.#mayRepeatInStream
+      if (stored === undefined) return { ...of, mayRepeatInStream, stored: [], read: [] }
+      return { ...of, mayRepeatInStream, stored: stored.records.map(letterOf), read: this.#read(stored, letterOf) }
+    })
+  }
+
+  #letterOf({ id, payload }: LogRecord): Letter {
+    const { stream: name, partition, position, size, bytes } = letterIn(payload) as DeadLetter
+    const about = this.world.server.streams.get(name)?.records.find(one => one.position === position)
+    if (about === undefined) return { of: `nothing at ${name}/${position}`, isTrue: false, id }
+    const isTrue =
+      about.partition === partition &&
+      about.payload.length === size &&
+      (bytes === undefined || bytes === Buffer.from(about.payload).toString('base64'))
+    return { of: name.startsWith('input') ? about.id! : cameOf(about).of, isTrue, id }
+  }
+
+  get #mayRepeatInStream(): boolean {
+    return this.swarm.mode === 'late' || this.swarm.mode === 'trimmed'
   }
 
   #outputNames(): string[] {
@@ -240,14 +291,14 @@ class SeedRun {
       takes: this.#takes(index),
       stored: world.server.streams.get(name)?.records.map(cameOf) ?? [],
       isTrimmed: swarm.mode === 'trimmed',
-      mayRepeatInStream: swarm.mode === 'late' || swarm.mode === 'trimmed',
+      mayRepeatInStream: this.#mayRepeatInStream,
     }))
   }
 
   /** What a reader of ours sees of it. */
-  #read(stored: StoredStream): Came[] {
+  #read<T>(stored: StoredStream, of: (record: LogRecord) => T): T[] {
     const chance = new SimChance(this.seed, 'reader')
-    const came: Came[] = []
+    const came: T[] = []
     for (let partition = 0; partition < stored.spec.partitions; partition++) {
       const rows = new Map<string, Cursor>()
       const cursors = {
@@ -267,7 +318,7 @@ class SeedRun {
           const batch = all.slice(at, (at += 1 + chance.whole(5)))
           for (const record of inbox.take(batch)) {
             inbox.passed(record)
-            came.push(cameOf(record))
+            came.push(of(record))
           }
         }
       } catch (error) {
@@ -299,6 +350,7 @@ class SeedRun {
         repeats: this.repeats,
         refusals: this.refusals.length,
         records: given.length,
+        letters: this.#letterNames().reduce((sum, { by }) => sum + lettersDue(given, by).length, 0),
       },
       ...{ claims: owners.claims, faults: world.faults.landed, crashes: world.crashes },
       ...{ events: world.clock.events, simulatedMs: world.clock.elapsed() },
@@ -309,6 +361,7 @@ class SeedRun {
 
 function label(name: string): string {
   if (name.endsWith('-ledger')) return 'ledger'
+  if (name.endsWith('-dead-letters')) return 'letters'
   if (name.startsWith('input')) return 'input'
   return name.startsWith('out') ? 'output' : name
 }
@@ -320,6 +373,7 @@ function inputsOf({ partitions, sources }: Scene, { windowMs }: Swarm) {
 
 interface State {
   readonly of: string
+  readonly ill?: Ill
   readonly key: string
   readonly count: number
   readonly sum: number
@@ -328,18 +382,21 @@ interface State {
   readonly drawnBefore: number
 }
 
-function definitions(scene: Scene, swarm: Swarm, chance: SimChance) {
+const ON_ERROR = { retry: { attempts: 3, backoff: '50 ms' }, budget: false } as const
+
+function definitions(scene: Scene, swarm: Swarm, chance: SimChance, busy: Map<string, number>) {
   const fold = foldBy(chance)
   const options = {
     ...({ key: 'key', partitions: scene.outPartitions, dedupWindow: swarm.windowMs } as const),
     ...(swarm.mode === 'trimmed' && { retention: { records: 15 } }),
   }
-  const flow = pipeline('sim')
+  const flow = pipeline('sim', { onError: ON_ERROR })
     .from(...inputsOf(scene, swarm))
     .pipe(
       filter(one => one.value % 5 !== 0),
       map(one => ({ ...one, value: one.value * 2 })),
       scan(fold, BEGIN),
+      tap(throwAt('poison', busy)),
     )
   if (scene.targets === 2) {
     const [even, odd] = [flow.as('out-even', options), flow.as('out-odd', options)]
@@ -347,11 +404,12 @@ function definitions(scene: Scene, swarm: Swarm, chance: SimChance) {
   }
   const out = flow.as('out', options)
   if (!scene.chained) return [flow.to(out)]
-  const second = pipeline('sim2')
+  const second = pipeline('sim2', { onError: ON_ERROR })
     .from(out)
     .pipe(
-      map(({ of, key, sum }) => ({ id: of, key, value: sum })),
+      map(({ of, key, sum, ill }) => ({ id: of, key, value: sum, ...(ill !== undefined && { ill }) })),
       scan(fold, BEGIN),
+      tap(throwAt('poison later', new Map())),
     )
   return [flow.to(out), second.to(second.as('out-last', options))]
 }
@@ -360,20 +418,27 @@ const BEGIN: State = { of: '', key: '', count: 0, sum: 0, fold: 7, drawn: 0, dra
 
 /** What user code makes of a record; it draws a number each time, so it gives something else when it is run again. */
 function foldBy(chance: SimChance): (state: State, one: Given) => State {
-  return (state, { id, key, value }) => ({
-    ...{ of: id, key, count: state.count + 1, sum: state.sum + value },
+  return (state, { id, key, value, ill }) => ({
+    ...{ of: id, key, count: state.count + 1, sum: state.sum + value, ...(ill !== undefined && { ill }) },
     fold: (state.fold * 31 + value) % 1_000_003,
     drawn: 1 + chance.whole(1_000_000_000),
     drawnBefore: state.drawn,
   })
 }
 
-function valueOf(record: LogRecord): unknown {
-  return JSON.parse(new TextDecoder().decode(record.payload))
+/** Behind the memory of the pipeline, which must not keep what came of these. */
+function throwAt(poison: Ill, busy: Map<string, number>): (state: State) => void {
+  return ({ ill, of, count }) => {
+    if (ill === poison) throw count % 2 === 0 ? new TypeError(`${of} is poison`) : new RetryableError(`${of} is poison`)
+    const left = busy.get(of) ?? 0
+    if (left === 0) return
+    busy.set(of, left - 1)
+    throw new RetryableError(`busy with ${of}`)
+  }
 }
 
 function cameOf(record: LogRecord): Came {
-  return { ...(valueOf(record) as State), id: record.id }
+  return { ...(JSON.parse(new TextDecoder().decode(record.payload)) as State), id: record.id }
 }
 
 /** Cut short, or with one bit turned. */

@@ -23,12 +23,14 @@ test('two thousand seeds find nothing, and prove something', { timeout: 300_000 
   expect(tally.missedSites).toEqual([])
   // The edge is there, so that it is put to the test; who reads over it is judged in each seed.
   expect(tally.repeats).toBeGreaterThan(0)
+  expect(tally.letters).toBeGreaterThan(SEEDS)
   // What outputs lose in silence is bounded, and only where the guarantees say that it may be.
   expect(tally.silent).toBeLessThan(SEEDS / 50)
   const kinds = [
     ...[
       'requestLost',
       'replyLost',
+      'middleLost',
       'stalled',
       'overtaken',
       'replyLate',

@@ -4,6 +4,7 @@ import type { WorkerLine } from './worker.js'
 /** Where a process must have died in a run of many seeds: before a request was sent, after that, before its answer. */
 export const CRASH_SITES = [
   ...['append ledger', 'append output', 'last ledger', 'read ledger', 'purge ledger', 'read input', 'read output'],
+  ...['append letters', 'read letters', 'extent letters'],
   ...['open', 'find', 'extent input', 'extent output', 'bucket open', 'bucket get', 'bucket put'],
 ].flatMap(site => ['before', 'sent', 'answered'].map(when => `${site}, ${when}`))
 
@@ -13,6 +14,7 @@ export class Tally {
   invalid = 0
   silent = 0
   repeats = 0
+  letters = 0
   readonly faults = new Map<string, number>()
   readonly crashes = new Map<string, number>()
   readonly #modes = new Map<
@@ -42,6 +44,7 @@ export class Tally {
       mode.silent++
     }
     this.repeats += report.repeats
+    this.letters += report.letters
     mode.repeats += report.repeats
     this.#claims += report.claims
     this.#records += report.records
@@ -63,7 +66,7 @@ export class Tally {
     return [
       ['mode', 'seeds', 'failed', 'invalid', 'halted', 'silent', 'repeats'].map(cell => cell.padEnd(10)).join(''),
       ...rows,
-      `${this.#records} records, ${this.#claims} claims, ${this.#events} events`,
+      `${this.#records} records, ${this.letters} of them for the dead letters, ${this.#claims} claims, ${this.#events} events`,
       `faults: ${faults}`,
       `places where no process died: ${this.missedSites.join('; ') || 'none'}`,
     ].join('\n')

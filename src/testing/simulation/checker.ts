@@ -3,7 +3,8 @@
  * under test. The pipeline it knows is the one that every simulated seed runs: values that are not multiples of five
  * go on, doubled, and each tells how many came under its key so far, their sum, and a fold in which their order shows.
  * A second pipeline may take what comes out of the first, and does the same with the sums. Each step also draws a number
- * by chance and tells the one that was drawn before under its key, so that work which was done again shows.
+ * by chance and tells the one that was drawn before under its key, so that work which was done again shows. Records that
+ * cannot be processed must have one dead letter each, and all else must be as if they had never been.
  */
 
 /** A record that went in, in the order in which the input stream holds it. */
@@ -11,7 +12,15 @@ export interface Given {
   readonly id: string
   readonly key: string
   readonly value: number
+  /** Absent for most. */
+  readonly ill?: Ill
 }
+
+/**
+ * What is wrong with a record. `poison`: a step of the first pipeline throws at it, whenever it is tried; `poison later`: one
+ * of the second, at what came of it. `garbled`: its bytes are no value. `busy`: a step throws at it for a while.
+ */
+export type Ill = 'poison' | 'poison later' | 'garbled' | 'busy'
 
 /** A record that came out. */
 export interface Came {
@@ -44,9 +53,26 @@ export interface OutputStream {
   readonly mayRepeatInStream?: boolean
 }
 
+/** A dead letter. */
+export interface Letter {
+  /** The id of the record that went in, and that it is about at last. */
+  readonly of: string
+  /** Place, size and bytes are those of the record that could not be processed. */
+  readonly isTrue: boolean
+  /** The id under which it was stored. */
+  readonly id: string | undefined
+}
+
+/** The dead letters of one pipeline. */
+export interface LetterStream extends Pick<OutputStream, 'name' | 'by' | 'mayRepeatInStream'> {
+  readonly stored: readonly Letter[]
+  readonly read: readonly Letter[]
+}
+
 export interface History {
   readonly given: readonly Given[]
   readonly outputs: readonly OutputStream[]
+  readonly letters: readonly LetterStream[]
 }
 
 export type FindingKind = 'lost' | 'duplicate' | 'out of order' | 'gap' | 'wrong' | 'torn' | 'foreign'
@@ -58,15 +84,51 @@ export interface Finding {
 
 /** Everything that is wrong; nothing when all is well. */
 export function check(history: History): Finding[] {
-  const first = model(history.given)
-  const second = folded([...first.values()].map(({ of, key, sum }) => ({ id: of, key, value: sum })))
+  const { given } = history
+  const first = model(given)
+  const fatal = new Set(given.filter(({ ill }) => ill === 'poison later').map(({ id }) => id))
+  const taken = [...first.values()].filter(({ of }) => !fatal.has(of))
+  const second = folded(taken.map(({ of, key, sum }) => ({ id: of, key, value: sum })))
   const by = (which: OutputStream['by']) => history.outputs.filter(output => output.by === which)
   return [
     ...by('first').flatMap(output => checkStream(output, first)),
     ...by('second').flatMap(output => checkStream(output, second)),
     ...checkPast(by('first')),
     ...checkPast(by('second')),
+    ...history.letters.flatMap(letters => checkLetters(letters, lettersDue(given, letters.by))),
   ]
+}
+
+/** The records that must have a dead letter, in the order of the input. */
+export function lettersDue(given: readonly Given[], by: OutputStream['by']): Given[] {
+  if (by === 'second') return given.filter(one => one.ill === 'poison later' && isTaken(one))
+  return given.filter(one => one.ill === 'garbled' || (one.ill === 'poison' && isTaken(one)))
+}
+
+function checkLetters(letters: LetterStream, due: readonly Given[]): Finding[] {
+  const findings: Finding[] = []
+  const add = (kind: FindingKind, what: string) => findings.push({ kind, what: `${letters.name}: ${what}` })
+  checkIds(letters, add)
+  const places = new Map(due.map(({ id, key }, place) => [id, { key, place }]))
+  for (const where of ['stored', 'read'] as const) {
+    const times = new Map<string, number>()
+    const last = new Map<string, number>()
+    for (const { of, isTrue } of letters[where]) {
+      times.set(of, (times.get(of) ?? 0) + 1)
+      const due = places.get(of)
+      if (due === undefined) add('foreign', `${where} holds a letter about ${of}, which could be processed`)
+      else if (!isTrue) add('wrong', `${where} holds a letter about ${of} that says what is not so`)
+      if (due === undefined || where === 'stored') continue
+      if (due.place < (last.get(due.key) ?? -1)) add('out of order', `the letter about ${of} is read after a later one`)
+      last.set(due.key, due.place)
+    }
+    for (const [of, count] of times) {
+      const forgiven = where === 'stored' && letters.mayRepeatInStream === true
+      if (count > 1 && !forgiven) add('duplicate', `the letter about ${of} is ${where} ${count} times`)
+    }
+    for (const { id } of due) if (!times.has(id)) add('lost', `the letter about ${id} is not ${where}`)
+  }
+  return findings
 }
 
 /** Each output knows what was drawn before it: nothing that is out was made again in another way. */
@@ -86,7 +148,13 @@ type Expected = Omit<Came, 'id' | 'drawn' | 'drawnBefore'>
 
 /** What each record that went in must bring out, by its id, in the order of the input. */
 function model(given: readonly Given[]): Map<string, Expected> {
-  return folded(given.filter(one => one.value % 5 !== 0).map(one => ({ ...one, value: one.value * 2 })))
+  const good = given.filter(one => isTaken(one) && one.ill !== 'poison' && one.ill !== 'garbled')
+  return folded(good.map(one => ({ ...one, value: one.value * 2 })))
+}
+
+/** It comes past the filter. */
+function isTaken({ value }: Given): boolean {
+  return value % 5 !== 0
 }
 
 function folded(given: readonly Given[]): Map<string, Expected> {
@@ -118,12 +186,7 @@ function checkStream(output: OutputStream, model: ReadonlyMap<string, Expected>)
   const findings: Finding[] = []
   const add = (kind: FindingKind, what: string) => findings.push({ kind, what: `${output.name}: ${what}` })
 
-  const ids = new Set<string>()
-  for (const { id } of output.stored) {
-    if (id === undefined) add('foreign', 'a record without an id is stored')
-    else if (ids.has(id) && output.mayRepeatInStream !== true) add('duplicate', `id ${id} is stored twice`)
-    if (id !== undefined) ids.add(id)
-  }
+  checkIds(output, add)
   for (const [where, seen] of [
     ['stored', output.stored],
     ['read', output.read],
@@ -145,6 +208,18 @@ function checkStream(output: OutputStream, model: ReadonlyMap<string, Expected>)
   // Whoever begins in the middle takes what comes late when it comes.
   if (output.isTrimmed !== true) checkOrder(output, expected, add)
   return findings
+}
+
+function checkIds(
+  { stored, mayRepeatInStream }: Pick<OutputStream | LetterStream, 'stored' | 'mayRepeatInStream'>,
+  add: (kind: FindingKind, what: string) => void,
+): void {
+  const ids = new Set<string>()
+  for (const { id } of stored) {
+    if (id === undefined) add('foreign', 'a record without an id is stored')
+    else if (ids.has(id) && mayRepeatInStream !== true) add('duplicate', `id ${id} is stored twice`)
+    if (id !== undefined) ids.add(id)
+  }
 }
 
 /** The reader sees each key's outputs as the input has them: none before its time, none left out between two. */

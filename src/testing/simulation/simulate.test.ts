@@ -1,6 +1,7 @@
-import { filter, map } from 'rxjs'
+import { filter, map, tap } from 'rxjs'
 import { expect, test } from 'vitest'
 import { scan } from '../../operators/scan.js'
+import { RetryableError } from '../../errors.js'
 import { pipeline } from '../../pipeline/pipeline.js'
 import { stream } from '../../stream/stream.js'
 import { thrownBy } from '../contracts/steps.js'
@@ -41,6 +42,39 @@ test('runs pipelines with two targets, in batches too', { timeout: 60_000 }, asy
     split.to(payment => (payment.cents < 20 ? small : large)),
     { input, seeds: 8 },
   )
+})
+
+test(
+  'lets records that cannot be processed go to the dead letters, the same in each run',
+  { timeout: 60_000 },
+  async () => {
+    let busy = 0
+    const strict = pipeline('strict', { onError: { retry: { attempts: 100, backoff: 10 } } })
+      .from(payments)
+      .pipe(
+        scan((state, { cents }) => ({ cents, sum: state.sum + cents }), { cents: 0, sum: 0 }),
+        map(({ cents, sum }) => {
+          if (cents % 7 === 3) throw new TypeError(`no ${cents}`)
+          if (cents === 20 && ++busy % 4 !== 0) throw new RetryableError('busy')
+          return sum
+        }),
+      )
+    const { claims } = await simulate(strict.to(strict.as('sums', { partitions: 2 })), { input, seeds: 8 })
+    expect(claims).toBeGreaterThan(50)
+  },
+)
+
+test('tells of a dead letter that came only under faults', { timeout: 60_000 }, async () => {
+  let calls = 0
+  const failing = pipeline('failing')
+    .from(payments)
+    .pipe(
+      tap(({ cents }) => {
+        if (cents === 20 && ++calls > 1) throw new TypeError('the second time')
+      }),
+    )
+  const thrown = await thrownBy(simulate(failing.to(failing.as('same', { key: 'from' })), { input, seeds: 1 }))
+  expect((thrown as Error).message).toMatch(/^simulation, seed 1: stream "(same|failing-dead-letters)", partitions 0/)
 })
 
 test('finds memory that is in no table, and names the seed', { timeout: 60_000 }, async () => {

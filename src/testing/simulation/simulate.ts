@@ -11,6 +11,7 @@ import { plan } from '../../pipeline/plan.js'
 import type { Stage } from '../../pipeline/plan.js'
 import type { Pipeline } from '../../pipeline/pipeline.js'
 import { decodeBatch } from '../../stream/batch.js'
+import { deadLettersName, letterIn, type DeadLetter } from '../../stream/dead-letters.js'
 import { Inbox } from '../../stream/inbox.js'
 import type { Cursor } from '../../stream/inbox.js'
 import { Streams } from '../../stream/open.js'
@@ -117,11 +118,13 @@ async function run(seed: number, swarm: Swarm, stages: readonly Stage[], pushed:
     if (end !== undefined && 'error' in end)
       throw failed(seed, `an owner ${end.why}: ${messageOf(end.error)}`, end.error)
   }
+  const letters = new Set(stages.map(({ pipeline }) => deadLettersName(pipeline)))
   const came = new Map<string, string[]>()
   for (const [name, stored] of world.server.streams) {
     if (sources.has(name) || name.endsWith('-ledger')) continue
     const { kept } = await course.within(streams.look(name))
-    read(seed, stored, kept.format === 'batch', came)
+    const form = letters.has(name) ? 'letters' : kept.format === 'batch' ? 'batch' : 'message'
+    read(seed, stored, form, came)
   }
   return { came, course }
 }
@@ -152,7 +155,7 @@ async function publish(
 }
 
 /** What a reader of ours sees of a stream, by who wrote it; of who is none of ours all together. */
-function read(seed: number, stored: StoredStream, isBatch: boolean, came: Map<string, string[]>): void {
+function read(seed: number, stored: StoredStream, form: Form, came: Map<string, string[]>): void {
   const { name, partitions } = stored.spec
   for (let partition = 0; partition < partitions; partition++) {
     const rows = new Map<string, Cursor>()
@@ -169,14 +172,23 @@ function read(seed: number, stored: StoredStream, isBatch: boolean, came: Map<st
       const lane = `stream "${name}", ${from === '' ? `partition ${partition}` : `partitions ${from}`}`
       const values = came.get(lane) ?? []
       came.set(lane, values)
-      values.push(...textsOf(record, isBatch))
+      values.push(...textsOf(record, form))
     }
   }
 }
 
-function textsOf(record: LogRecord, isBatch: boolean): string[] {
-  const framed = isBatch ? decodeBatch(record.payload) : [record]
+type Form = 'message' | 'batch' | 'letters'
+
+function textsOf(record: LogRecord, form: Form): string[] {
+  if (form === 'letters') return [letterText(letterIn(record.payload) as DeadLetter)]
+  const framed = form === 'batch' ? decodeBatch(record.payload) : [record]
   return framed.map(({ payload }) => Buffer.from(payload).toString())
+}
+
+/** Of a dead letter what must be the same in each run: not when, after how many tries, and how much of it had room. */
+function letterText({ stream, position, index, error: { name, message } }: DeadLetter): string {
+  const record = index === undefined ? `record ${position}` : `record ${index} of message ${position}`
+  return `the dead letter about ${record} of stream "${stream}" (${name}: ${message})`
 }
 
 function compare(seed: number, expected: CameOut, came: CameOut): void {

@@ -39,6 +39,8 @@ export interface Swarm {
   readonly everyMs: number
   readonly shares: Shares
   readonly spans: Spans
+  /** How many of the records that come in cannot be processed, or not at first. */
+  readonly illShare: number
 }
 
 export function drawSwarm(chance: SimChance, only?: Mode): Swarm {
@@ -48,10 +50,11 @@ export function drawSwarm(chance: SimChance, only?: Mode): Swarm {
   const late = mode === 'late' ? chance.pick([1, 2]) * windowMs : Math.min(5000, windowMs / 5)
   const frozen = mode === 'zombie' ? 3 * windowMs : windowMs / 2
   const share = (often: number, most: number) => (chance.happens(often) ? most * chance.fraction() : 0)
-  return {
+  const swarm: Swarm = {
     mode,
     windowMs,
     everyMs: chance.pick([400, 800, 1500]),
+    illShare: 0,
     shares: {
       ...NO_FAULTS,
       requestLost: share(0.6, 0.06),
@@ -73,6 +76,7 @@ export function drawSwarm(chance: SimChance, only?: Mode): Swarm {
       portion: chance.pick([4, 16, 1000]),
     },
   }
+  return { ...swarm, shares: { ...swarm.shares, middleLost: share(0.5, 0.05) }, illShare: share(0.4, 0.2) }
 }
 
 function drawMode(chance: SimChance): Mode {
