@@ -19,16 +19,21 @@ export function start(ports: Ports, pipeline: Definition, tell: Tell): Promise<N
 /** How often `looked` is called. */
 const LOOK_MS = 50
 
-/** Runs until so many records are committed and all that came of them is acknowledged, which makes it readable. */
+/**
+ * Runs until so many records are committed and all that came of them is acknowledged, which makes it readable. Rejects
+ * when more than `lettersMax` of them go to the dead letters, or when anything else goes wrong.
+ */
 export async function runThrough(
   ports: Ports,
   pipeline: Definition,
   records: number,
   heard: Tell = () => {},
   looked?: (node: NodeAtWork) => void,
+  lettersMax = 0,
 ): Promise<{ readonly node: NodeAtWork; readonly ms: number }> {
   const began = performance.now()
   let left = records
+  let letters = 0
   let node: NodeAtWork | undefined
   const done = new Promise<void>((resolve, reject) => {
     const look = () => {
@@ -42,7 +47,9 @@ export async function runThrough(
         left -= event.records
         if (left === 0) look()
       }
-      if (event.type === 'partition.fault') reject(new Error('a record failed', { cause: event.error }))
+      if (event.type === 'partition.fault' && (event.then !== 'deadLetter' || ++letters > lettersMax)) {
+        reject(new Error('a record failed', { cause: event.error }))
+      }
       if (event.type === 'partition.ended' && 'error' in event) reject(new Error('it ended', { cause: event.error }))
       if (event.type === 'stream.outputs-missing') reject(new Error('outputs are missing'))
     }
