@@ -13,12 +13,26 @@ export interface Witnessed {
   readonly hash: string
 }
 
-interface Written extends Witnessed {
+/** What stands in the bucket. */
+export interface Written extends Witnessed {
   readonly incarnation: string
   readonly fence: number
 }
 
 const RETRY_MS = 100
+
+/** The entries of the bucket that vouch for ledgers begin so. */
+export const LEDGERS = 'ledgers'
+
+/** The entry that vouches for the ledger of a partition. */
+export function witnessKey(pipeline: string, stage: number, partition: number): string {
+  return `${LEDGERS}.${pipeline}.${stage}.${partition}`
+}
+
+/** The name of the stream that holds the ledgers of a stage. */
+export function ledgerName(pipeline: string, stage: number): string {
+  return `${pipeline}-${stage}-ledger`
+}
 
 export class Witness {
   readonly #bucket: Bucket
@@ -39,7 +53,7 @@ export class Witness {
     const witness = new Witness(bucket, key, parts)
     while (!(await witness.#read())) {
       const born: Written = { incarnation: parts.chance.name(), fence: 0, number: 0, hash: '' }
-      const ending = await bucket.put(key, encoded(born), 0)
+      const ending = await bucket.put(key, encodeWitness(born), 0)
       if (ending.ending === 'refused' && ending.why === 'denied') throw ending.error
       if (ending.ending !== 'stored') await witness.#wait(ending.error)
     }
@@ -79,7 +93,7 @@ export class Witness {
     for (;;) {
       if (this.#written.incarnation !== next.incarnation) throw goneError(this.#key)
       if (this.#written.fence > next.fence) throw new FencedError(`the witness ${this.#key} has a higher fence`)
-      const ending = await this.#bucket.put(this.#key, encoded(next), this.#revision)
+      const ending = await this.#bucket.put(this.#key, encodeWitness(next), this.#revision)
       if (ending.ending === 'stored') {
         this.#revision = ending.position
         this.#written = next
@@ -95,7 +109,7 @@ export class Witness {
   async #read(): Promise<boolean> {
     const entry = await untilAnswered(() => this.#bucket.get(this.#key), this.#asking)
     if (entry?.value === undefined) return false
-    this.#written = decoded(entry.value, this.#key)
+    this.#written = decodeWitness(entry.value, this.#key)
     this.#revision = entry.revision
     return true
   }
@@ -107,23 +121,38 @@ export class Witness {
   }
 }
 
-function encoded(written: Written): Uint8Array {
+export function encodeWitness(written: Written): Uint8Array {
   return Buffer.from(JSON.stringify({ version: 1, ...written }))
 }
 
-function decoded(value: Uint8Array, key: string): Written {
+/** The incarnation that a witness vouches for; undefined for what is none. */
+export function lifeIn(value: Uint8Array): string | undefined {
+  try {
+    return decodeWitness(value, '').incarnation
+  } catch (error) {
+    if (error instanceof IntegrityError) return undefined
+    throw error
+  }
+}
+
+/** What an entry says. Throws `BAD_LOG` for one that is none; `key` is to be said then. */
+export function decodeWitness(value: Uint8Array, key: string): Written {
   try {
     const { version, incarnation, fence, number, hash } = JSON.parse(Buffer.from(value).toString()) as Written & {
       version: unknown
     }
     if (version === 1 && typeof incarnation === 'string' && typeof hash === 'string') {
-      if (Number.isSafeInteger(fence) && Number.isSafeInteger(number)) return { incarnation, fence, number, hash }
+      if (isCount(fence) && isCount(number)) return { incarnation, fence, number, hash }
     }
   } catch {
     // Told below, with all else that it is not.
   }
   const what = `the entry ${key} is no witness of a ledger that this release can read`
   throw new IntegrityError('BAD_LOG', what, 'upgrade to the release that wrote it, or begin anew under another name')
+}
+
+function isCount(given: number): boolean {
+  return Number.isSafeInteger(given) && given >= 0
 }
 
 function goneError(key: string): IntegrityError {
