@@ -4,12 +4,15 @@
  */
 import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
+import { besideCases } from './beside.js'
 import type { Case, Figure } from './case.js'
 import { countCases } from './count.js'
 import { latencyCases } from './latency.js'
 import { ledgerCases } from './ledger.js'
 import { logCases } from './log.js'
+import { lossCases } from './loss.js'
 import { pipeCases } from './pipe.js'
+import { poisonCases } from './poison.js'
 import { recoveryCases } from './recovery.js'
 import { slowCases } from './slow.js'
 
@@ -20,7 +23,10 @@ const SUITES = {
   latency: latencyCases,
   ledger: ledgerCases,
   recovery: recoveryCases,
+  poison: poisonCases,
   slow: slowCases,
+  beside: besideCases,
+  loss: lossCases,
 }
 
 const { values, positionals } = parseArgs({

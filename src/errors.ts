@@ -17,6 +17,10 @@ export const errorCodes = {
     'BAD_PIPELINE', // a pipeline that cannot run as it is written
     'BAD_MODULE', // a file of pipelines that cannot be loaded, or has none in it
     'PIPELINE_DIFFERS', // a pipeline whose memory was written by another version of it
+    'PIPELINE_RUNS', // a pipeline that a node runs, and that must stand still for what is asked
+    'RESET_UNFINISHED', // a pipeline of which a reset was begun and not finished
+    'NO_SUCH_PIPELINE', // a pipeline that never ran on this log
+    'NO_SUCH_LETTER', // a dead letter that is not there
     'NOT_STORABLE', // state that no ledger can hold
     'NO_SUCH_STREAM', // a stream that does not exist and was not to be made
     'READ_ONLY_STREAM', // an append to a stream that others own
@@ -25,6 +29,7 @@ export const errorCodes = {
     'NO_SCHEMA', // a codec that needs a schema and got none
     'BAD_SCHEMA', // an Avro schema that is wrong, or that we refuse to read with
     'NO_SUCH_POSITION', // a position beyond the end of a stream
+    'NOT_PAUSED', // a partition that was to go on, and that nothing holds up
     'BAD_CREDENTIALS', // the server refuses who we say we are
     'PERMISSION_DENIED', // the server knows us, and forbids it
     'BAD_TLS', // certificates that do not fit
@@ -42,6 +47,8 @@ export const errorCodes = {
     'LOG_FULL', // the disk or a limit of the stream is full
     'CLOSED', // used after close
     'ANSWERED_WITH_ERROR', // the other side got the request and failed at it
+    'SINK_FAILED', // a sink that could not write what it was given; it is tried again
+    'STUCK', // a partition that has something to do and gets nowhere
   ],
   RetryableError: [
     'RETRYABLE', // a step says that what failed may soon be well
@@ -152,7 +159,11 @@ export class InvariantError extends StreamNodeError {
   }
 }
 
-/** Text for a log or a message, from whatever was thrown. */
+/** Text for a log or a message, from whatever was thrown: it may be an object that has none, or no text as its message. */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown)
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown)
+  } catch {
+    return 'something was thrown that has no text'
+  }
 }

@@ -30,6 +30,8 @@ export interface InputParts {
   readonly partition: number
   /** As the ledger has it; undefined for a source that is read for the first time. */
   readonly known: InputState | undefined
+  /** Where it begins for the first time: at what the log took at this time or later, in ms since 1970. Undefined: at its start. */
+  readonly from: number | undefined
   /** How far each writer's outputs were read. */
   readonly cursors: Table<Cursor>
   readonly limits: InputLimits
@@ -52,25 +54,27 @@ export class Input {
   #last: LogRecord | undefined
   #mark: InputState['mark']
   #reader: BatchReader | undefined
+  #isStopped = false
 
-  private constructor(parts: InputParts, fromStart: boolean) {
+  private constructor(parts: InputParts, fromStart: boolean, begin = START) {
     const { open, known, cursors, tell } = parts
     this.stream = open.stream.name
     this.#parts = parts
     this.#fromStart = fromStart
-    this.#read = known?.position ?? START
+    this.#read = known?.position ?? begin
     this.#mark = known?.mark
-    const foreignAfter = known?.foreignAfter ?? START
+    const foreignAfter = known?.foreignAfter ?? begin
     this.#foreignAfter = foreignAfter
     this.inbox = new Inbox(cursors, { fromStart, foreignAfter, tell, stream: this.stream })
   }
 
   /** Opens it. Rejects with an `IntegrityError` when it is not the stream that was read before. */
   static async open(parts: InputParts): Promise<Input> {
-    const { open, known } = parts
+    const { open, known, from } = parts
     if (known === undefined) {
+      const begin = from === undefined ? START : await open.log.positionAt(from)
       const { first } = await open.log.extent()
-      return new Input(parts, first <= 1)
+      return new Input(parts, begin === START && first <= 1, begin)
     }
     if (known.incarnation !== open.log.incarnation) {
       const what = `stream "${open.stream.name}" was made anew since it was read up to position ${known.position}`
@@ -147,7 +151,7 @@ export class Input {
     const from = this.#read
     let mark = this.#mark
     this.#reader = this.#open(mark === undefined ? from : mark.position - 1)
-    for (;;) {
+    while (!this.#isStopped) {
       const room = mailbox.room()
       if (room !== undefined) {
         await room
@@ -180,9 +184,12 @@ export class Input {
       const isNew = batch.position > from && (first === undefined || first.position > from)
       mailbox.deliver({ kind: 'batch', source: index, batch: isNew ? batch : beyond(batch, from) })
     }
+    // It was stopped between two readers, or while there was no room.
+    await this.#reader.return()
   }
 
   async stop(): Promise<void> {
+    this.#isStopped = true
     await this.#reader?.return()
   }
 

@@ -28,6 +28,7 @@ const CONTROL: Message = { kind: 'control' }
 
 export class Mailbox {
   readonly #limits: MailboxLimits
+  readonly #enough: () => number
   #killed: { readonly error: unknown } | undefined
   #control = false
   #data: Delivery[] = []
@@ -36,8 +37,10 @@ export class Mailbox {
   #arrived: (() => void) | undefined
   #roomy: (() => void)[] = []
 
-  constructor(limits: MailboxLimits) {
+  /** `enough`: how many records need to wait at the most, asked each time. */
+  constructor(limits: MailboxLimits, enough: () => number = () => Infinity) {
     this.#limits = limits
+    this.#enough = enough
   }
 
   /** From now on `receive` rejects with this. Only the first counts. */
@@ -65,10 +68,15 @@ export class Mailbox {
     this.#wake()
   }
 
+  /** How many records wait. */
+  get records(): number {
+    return this.#records
+  }
+
   /** No batch may be delivered. */
   get isFull(): boolean {
     const { mailboxRecordsMax, mailboxBytesMax } = this.#limits
-    return this.#records >= mailboxRecordsMax || this.#bytes >= mailboxBytesMax
+    return this.#records >= Math.min(mailboxRecordsMax, this.#enough()) || this.#bytes >= mailboxBytesMax
   }
 
   /**

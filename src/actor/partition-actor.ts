@@ -2,24 +2,40 @@
  * START HERE. The owner of one partition: it receives records, walks them through the chain in a turn, and commits what
  * comes of it; what is committed is published. Everything a record goes through is called from `#work`, in this order.
  */
-import { pause } from '../clock.js'
+import { pause, type Cancel } from '../clock.js'
 import { FencedError, IntegrityError, InvariantError, messageOf, UnavailableError } from '../errors.js'
 import type { Batch } from '../log/log.js'
 import type { LogRecord, Position } from '../log/record.js'
 import { untilAnswered, type Asking } from '../log/until-answered.js'
-import type { Fault, Outcome } from '../pipeline/turn.js'
+import type { Fault, Outcome, Turn } from '../pipeline/turn.js'
+import { UNSUSPECTED } from '../state/notes.js'
 import type { Tell } from '../telemetry/events.js'
 import { claimPartition, type ClaimParts, type Held } from './claim.js'
 import type { CommitLimits, Committed } from './commit.js'
+import { sayFarewell } from './farewell.js'
 import { Faults } from './faults.js'
+import { dueOf, Headway } from './headway.js'
 import type { Input, InputLimits } from './input.js'
+import { countLetters, Letters, openLetters, type LetterAnswer, type LettersAsked } from './letters.js'
 import { isEnd, moved, type PartitionState } from './lifecycle.js'
 import { Mailbox, type Delivery, type MailboxLimits } from './mailbox.js'
 import { Pace } from './pace.js'
+import { Solo, type Seat } from './solo.js'
+import { isSuspect, Trial, verdictOn } from './trial.js'
 import { keepVigil } from './vigil.js'
 
 export interface ActorParts extends ClaimParts {
   readonly limits?: Partial<ActorLimits>
+  /** What it shares with the other owners of its process. Absent: there are none. */
+  readonly solo?: Solo
+  /** Told what is walked, for who watches the process from outside. */
+  readonly watch?: Watch
+}
+
+/** Hears, once for each turn, what a partition is about to walk; must cost nothing. */
+export interface Watch {
+  walks(source: number, first: Position, last: Position): void
+  rests(): void
 }
 
 export interface ActorLimits extends MailboxLimits, CommitLimits, InputLimits {
@@ -49,17 +65,25 @@ export interface PartitionStatus {
   /** Records that wait for others of their writer. */
   readonly held: number
   readonly rows: number
+  /** Dead letters that were written and neither retried nor dropped since. */
+  readonly letters: number
   readonly liveBytes: number
   readonly ledgerBytes: number
+  /** How often it was started again. */
+  readonly restarts: number
+  /** What it stands still for, or has ended with. */
   readonly error?: string
+  /** What it ended with before it was started again. */
+  readonly lastError?: string
 }
 
 const LIMITS: ActorLimits = {
-  mailboxRecordsMax: 640,
+  mailboxRecordsMax: 1024,
   mailboxBytesMax: 1024 * 1024,
-  batchRecordsMax: 320,
+  batchRecordsMax: 512,
   batchBytesMax: 512 * 1024,
   groupRecordsMax: 1024,
+  groupOutputsMax: 384,
   groupBytesMax: 512 * 1024,
   backlogRecordsMax: 512,
   backlogBytesMax: 4 * 1024 * 1024,
@@ -94,15 +118,28 @@ export class PartitionActor {
   readonly #mailbox: Mailbox
   readonly #ended = new AbortController()
   readonly #pace: Pace
+  /** Since it holds the claim. */
+  #headway: Headway | undefined
   #held: Held | undefined
   #state: PartitionState = 'new'
   #error: unknown
   /** What is left of a batch of which a turn walked only the beginning. */
   #rest: Walk | undefined
+  /** How many records were taken out of the mailbox and are not walked. */
+  #taken = 0
   readonly #faults: Faults
+  readonly #letters: Letters
+  readonly #seat: Seat
+  /** What is known of how owners before ended. */
+  #notes = UNSUSPECTED
+  /** While it is suspect. */
+  #trial: Trial<Input> | undefined
   /** A record that holds the partition up: nothing after it is walked until it is tried again, or at all. */
   #hold: { readonly why: 'retry' | 'pause' | 'stop'; readonly error: unknown } | undefined
+  #wait: Cancel | undefined
   #isAskedToStop = false
+  /** All that it took is brought out. */
+  #isDone = false
   #isNudged = false
   #waitsFor: string | undefined
   /** Who waits until all is processed that was there when they asked. */
@@ -112,13 +149,15 @@ export class PartitionActor {
   constructor(parts: ActorParts) {
     this.#parts = parts
     this.#limits = { ...LIMITS, ...parts.limits }
-    this.#mailbox = new Mailbox(this.#limits)
     this.#pace = new Pace(parts.clock)
+    this.#mailbox = new Mailbox(this.#limits, () => this.#pace.recordsFor(this.#limits.groupOutputsMax))
     this.#faults = new Faults({ ...parts, rules: parts.stage.rules.onError })
     this.#asking = { clock: parts.clock, signal: this.#ended.signal, waits: error => this.#waits(error) }
+    this.#letters = new Letters({ ...parts, asking: this.#asking, nudge: () => this.#mailbox.nudge() })
+    this.#seat = (parts.solo ?? new Solo(parts.clock)).seat(() => this.#mailbox.nudge())
   }
 
-  /** Claims the partition and works on it until it ends. Never rejects. To be called once. */
+  /** Claims the partition and works on it until it has ended and reads no more. Never rejects. To be called once. */
   async run(): Promise<ActorEnd> {
     let end: ActorEnd
     try {
@@ -130,8 +169,11 @@ export class PartitionActor {
     } catch (error) {
       end = endOf(error)
     }
+    await this.#sayFarewell(end)
     this.#ended.abort(stopped())
-    this.#letGo()
+    this.#wait?.()
+    this.#letters.close()
+    await this.#letGo()
     this.#move(end)
     for (const { resolve } of this.#waiters) resolve(false)
     return end
@@ -152,6 +194,20 @@ export class PartitionActor {
     this.#release('pause')
   }
 
+  /**
+   * Retries or drops dead letters of this partition, also while it is paused: then before the record that holds it up.
+   * Undefined when it does not hold the partition. Rejects when it ends before all is done; asking again tells how far it came.
+   */
+  resolveLetters(asked: LettersAsked): Promise<readonly LetterAnswer[]> | undefined {
+    if (this.#held === undefined || this.#ended.signal.aborted) return undefined
+    return this.#letters.resolve(asked, this.#held)
+  }
+
+  /** Why it waits for a person; undefined when it does not. */
+  get pausedBy(): { readonly error: unknown } | undefined {
+    return this.#hold?.why === 'pause' ? this.#hold : undefined
+  }
+
   /** Ends it at once; what was not committed is done again by the next owner. */
   kill(): void {
     this.#fail(stopped())
@@ -169,7 +225,9 @@ export class PartitionActor {
       lag: behind.includes(undefined) ? undefined : behind.reduce<number>((sum, one) => sum + (one as number), 0),
       outbox: publisher?.backlog.records ?? 0,
       held: inputs.reduce((sum, input) => sum + input.inbox.held.records, 0),
+      letters: tables === undefined ? 0 : openLetters(tables),
       ...{ rows: tables?.rows ?? 0, liveBytes: tables?.liveBytes ?? 0, ledgerBytes: ledger?.bytes ?? 0 },
+      restarts: 0,
       ...(error !== undefined && { error: messageOf(error) }),
     }
   }
@@ -194,18 +252,24 @@ export class PartitionActor {
 
   async #live(): Promise<void> {
     this.#move({ why: 'claiming' })
+    this.#seat.claims()
     const held = await claimPartition(this.#parts, {
       ...this.#asking,
       limits: this.#limits,
-      judge: this.#faults.judge,
+      judge: (fault, passed) => this.#letters.judge(fault) ?? this.#faults.judge(fault, passed),
       committed: committed => this.#committed(committed),
       progressed: () => this.#progressed(),
       failed: error => this.#fail(error),
     })
     this.#held = held
-    this.#move({ why: 'running' })
+    this.#notes = held.notes
+    if (isSuspect(held.notes)) this.#trial = this.#trialOf(held)
+    this.#move({ why: this.#trial === undefined ? 'running' : 'suspect' })
+    this.#seat.claimed()
     const { ledgerReachMax } = this.#limits
-    keepVigil({ ...held, ...this.#asking, ledgerReachMax, failed: error => this.#fail(error) })
+    const failed = (error: unknown) => this.#fail(error)
+    const headway = (this.#headway = this.#headwayOf(held, failed))
+    keepVigil({ ...held, ...this.#asking, ledgerReachMax, headway, failed })
     for (const input of held.inputs) input.feed(this.#mailbox).catch((error: unknown) => this.#fail(error))
     await this.#work(held)
   }
@@ -215,17 +279,28 @@ export class PartitionActor {
     const { commit, publisher } = held
     for (;;) {
       this.#tellWaiters(held)
+      this.#letters.wake()
       const isDraining = this.#isAskedToStop || this.#hold?.why === 'stop'
       if (isDraining && this.#state !== 'draining') this.#drain(held)
       if (isDraining && commit.isIdle && publisher.backlog.records === 0) {
-        if (!commit.owesNote) return
+        if (!commit.owesNote) {
+          this.#isDone = true
+          return
+        }
         commit.begin(true)
       }
+      if (this.#trial !== undefined && !isDraining) await this.#try(this.#trial)
       // While an entry is on its way, batches come together for one large turn: the entry after it holds them all the same.
       const mayWalk = () =>
-        !isDraining && this.#hold === undefined && commit.hasRoom && (!commit.isWriting || this.#mailbox.isFull)
+        !isDraining &&
+        this.#hold === undefined &&
+        this.#seat.mayWalk &&
+        this.#trial?.mayWalk !== false &&
+        commit.hasRoom &&
+        (!commit.isWriting || this.#mailbox.isFull)
       const rest = this.#rest
-      if (rest !== undefined && mayWalk()) commit.add(await this.#walk(rest, held))
+      if (this.#mayResolve && !isDraining && commit.hasRoom) await this.#letters.work(held)
+      else if (rest !== undefined && mayWalk()) commit.add(await this.#walk(rest, held))
       else {
         const message = await this.#mailbox.receive(() => rest === undefined && mayWalk(), this.#pace.recordsMax)
         if (message.kind === 'batch') commit.add(await this.#turn(message, held))
@@ -238,37 +313,57 @@ export class PartitionActor {
   /** Walks one batch: what of it may be processed now, in order. */
   async #turn({ source, batch }: Delivery, held: Held): Promise<Outcome> {
     const { inputs, turn } = held
+    this.#headway?.moves()
     const records = (inputs[source] as Input).take(batch)
-    if (turn.ready(source, records) !== undefined) {
-      await untilAnswered(async () => turn.ready(source, records), this.#asking)
-    }
+    this.#taken = records.length
+    const waits = turn.ready(source, records)
+    if (waits !== undefined) await untilAnswered(firstThen(waits, () => turn.ready(source, records)), this.#asking)
     return this.#walk({ source, batch, records, from: 0 }, held)
   }
 
   /** Walks on in a batch, to its end unless a turn has given enough before. */
-  async #walk(walk: Walk, { inputs, turn, addTarget }: Held): Promise<Outcome> {
+  async #walk(walk: Walk, { inputs, turn, tables, addTarget }: Held): Promise<Outcome> {
     const { source, batch, records, from } = walk
     const input = inputs[source] as Input
-    this.#pace.begins()
-    let outcome = turn.walk(source, records, from, input.passed)
+    const pass = await this.#passOf(walk, turn, input)
+    if (!this.#seat.mayWalk) await this.#seat.freed()
+    let outcome = pass()
     while (outcome.opens !== undefined) {
       await addTarget(outcome.opens)
-      outcome = turn.walk(source, records, from, input.passed)
+      if (!this.#seat.mayWalk) await this.#seat.freed()
+      outcome = pass()
     }
     const { fault, walked, passed } = outcome
-    this.#pace.ends(walked)
+    this.#pace.ends(walked, outcome.outputs.length)
+    this.#trial?.walked(walked)
     const next = from + walked
     const left = records[next]
     input.walked(batch, records[next - 1], left?.position)
     this.#rest = left === undefined ? undefined : { ...walk, from: next }
-    for (const {
-      fault: { error },
-      then,
-    } of passed)
-      this.#tell({ type: 'partition.fault', error, then })
-    this.#faults.passed(passed)
+    this.#taken = records.length - next
+    this.#headway?.moves()
+    for (const { fault, then } of passed) this.#tell({ type: 'partition.fault', error: fault.error, then })
+    this.#faults.passed(passed.length)
+    countLetters(tables, passed)
     if (fault !== undefined) this.#holdAt(fault)
     return outcome
+  }
+
+  /** How a batch is walked on: to its end, or in a trial its next record alone, or past that record. */
+  async #passOf({ source, records, from }: Walk, turn: Turn, input: Input): Promise<() => Outcome> {
+    const record = records[from]
+    const next = (record && (await this.#trial?.next(input.stream, record))) ?? 'all'
+    const { watch } = this.#parts
+    return () => {
+      this.#pace.begins()
+      if (record === undefined) return turn.walk(source, records, from, input.passed)
+      if (next === 'none') return turn.giveUp(source, record, input.passed, verdictOn(input.stream, record))
+      const those = next === 'one' ? records.slice(0, from + 1) : records
+      watch?.walks(source, record.position, (those.at(-1) as LogRecord).position)
+      const outcome = turn.walk(source, those, from, input.passed)
+      watch?.rests()
+      return outcome
+    }
   }
 
   /** The next record could not be processed, and is not passed over. */
@@ -278,18 +373,58 @@ export class PartitionActor {
     this.#tell({ type: 'partition.fault', error, then: hold.why })
     this.#hold = { why: hold.why === 'budget' ? 'pause' : hold.why, error }
     if (this.#hold.why === 'pause') this.#move({ why: 'paused' })
-    if (hold.why === 'retry') this.#parts.clock.after(hold.waitMs, () => this.#release('retry'))
+    if (hold.why === 'pause') this.#trial?.excuse(fault.record)
+    if (hold.why === 'retry') this.#wait = this.#parts.clock.after(hold.waitMs, () => this.#release('retry'))
   }
 
   #release(why: 'retry' | 'pause'): void {
     if (this.#hold?.why !== why) return
     this.#hold = undefined
-    if (this.#state === 'paused') this.#move({ why: 'running' })
+    if (this.#state === 'paused') this.#move({ why: this.#trial === undefined ? 'running' : 'suspect' })
     this.#mailbox.nudge()
+  }
+
+  /** Goes on with the trial, as far as it is our turn. */
+  async #try(trial: Trial<Input>): Promise<void> {
+    if (!(await trial.proceed(this.#hold?.why === 'pause'))) return
+    this.#trial = undefined
+    this.#notes = UNSUSPECTED
+    if (this.#state === 'suspect') this.#move({ why: 'running' })
+  }
+
+  #trialOf({ notes, ledger, commit, inputs, publisher }: Held): Trial<Input> {
+    const { groupRecordsMax, mailboxRecordsMax, batchRecordsMax } = this.#limits
+    return new Trial({
+      ...{ notes, seat: this.#seat, clock: this.#parts.clock },
+      // Two entries, one of them on its way, each ended by a turn over all that the mailbox had.
+      recordsMax: 2 * (groupRecordsMax + mailboxRecordsMax + batchRecordsMax),
+      sources: inputs,
+      end: input => untilAnswered(() => input.end(), this.#asking),
+      // A sink that ends the process must not be taken for the record that is tried next.
+      isIdle: () => commit.isIdle && publisher.backlogTo('sink') === 0,
+      mark: notes => commit.aside(() => ledger.mark(notes)),
+    })
+  }
+
+  /** Letters are walked again, but not while something else is tried. */
+  get #mayResolve(): boolean {
+    return this.#letters.waits && (this.#trial === undefined || this.#hold?.why === 'pause')
+  }
+
+  /** Tells the next owner that the process did not die, unless another one has the ledger, or nobody can trust it. */
+  async #sayFarewell(end: ActorEnd): Promise<void> {
+    const held = this.#held
+    if (held !== undefined && end.why !== 'fenced' && end.why !== 'halted') {
+      const notes = this.#isDone ? UNSUSPECTED : (this.#trial?.notes ?? this.#notes)
+      await sayFarewell(held.ledger, held.commit, notes, this.#parts.clock)
+    }
+    this.#trial?.end()
+    this.#seat.leave()
   }
 
   #committed(committed: Committed): void {
     this.#waitsFor = undefined
+    this.#headway?.moves()
     this.#tell({ type: 'partition.committed', ...committed })
     this.#mailbox.nudge()
   }
@@ -302,13 +437,13 @@ export class PartitionActor {
   #tellWaiters({ inputs, commit, publisher, ledger }: Held): void {
     if (this.#waiters.length === 0) return
     this.#waiters = this.#waiters.filter(waiter => {
-      if (this.#hold?.why === 'pause') {
-        waiter.resolve(false)
-        return false
-      }
       if (waiter.step === 'read' && inputs.every(({ position }, i) => position >= (waiter.ends[i] as Position))) {
         waiter.step = 'commit'
         waiter.until = commit.holdsAll
+      }
+      if (waiter.step === 'read' && this.#hold?.why === 'pause') {
+        waiter.resolve(false)
+        return false
       }
       if (waiter.step === 'commit' && commit.acknowledged >= waiter.until) {
         waiter.step = 'publish'
@@ -322,6 +457,7 @@ export class PartitionActor {
 
   /** Outputs were acknowledged: a turn may have waited for that. */
   #progressed(): void {
+    this.#headway?.moves()
     if (this.#isNudged) return
     this.#isNudged = true
     queueMicrotask(() => {
@@ -329,7 +465,9 @@ export class PartitionActor {
       this.#mailbox.nudge()
       for (const lane of this.#held?.publisher.lanes ?? []) {
         if (lane.acknowledged === 0) continue
-        this.#tell({ type: 'partition.published', outputs: lane.acknowledged, stream: lane.name })
+        const { to, acknowledged: outputs } = lane
+        if (to.kind === 'sink') this.#tell({ type: 'partition.written', outputs, sink: to.name })
+        else this.#tell({ type: 'partition.published', outputs, stream: to.name })
         lane.acknowledged = 0
       }
     })
@@ -342,17 +480,33 @@ export class PartitionActor {
   }
 
   #waits(error: Error): void {
+    this.#headway?.moves()
     if (this.#waitsFor === error.message) return
     this.#waitsFor = error.message
     this.#tell({ type: 'partition.waits', on: error.message, error })
   }
 
-  #letGo(): void {
-    for (const input of this.#held?.inputs ?? []) void input.stop()
-    this.#held?.turn.stop()
+  #headwayOf({ ledger, commit, publisher }: Held, failed: (error: unknown) => void): Headway {
+    const { stage, partition, clock } = this.#parts
+    const due = () => {
+      if (this.#hold?.why === 'retry' || this.#hold?.why === 'pause') return undefined
+      // A sink that is away is waited for, and so may be all that would come behind.
+      const isHeldUp = publisher.backlogTo('sink') > 0 && !commit.hasRoom
+      const [taken, waiting] = isHeldUp ? [0, 0] : [this.#taken, this.#mailbox.records]
+      const entries = commit.isWriting ? 1 : 0
+      return dueOf({ taken, waiting, entries, outputs: publisher.backlogTo('stream') })
+    }
+    const where = `partition ${partition} of pipeline "${stage.pipeline}"`
+    return new Headway({ clock, where, due, answeredMs: () => ledger.provenMs, failed })
   }
 
-  #move(to: ActorEnd | { readonly why: 'claiming' | 'running' | 'paused' | 'draining' }): void {
+  async #letGo(): Promise<void> {
+    const { inputs = [], turn } = this.#held ?? {}
+    turn?.stop()
+    await Promise.allSettled(inputs.map(input => input.stop()))
+  }
+
+  #move(to: ActorEnd | { readonly why: 'claiming' | 'suspect' | 'running' | 'paused' | 'draining' }): void {
     const from = this.#state
     this.#state = moved(from, to.why)
     if ('error' in to) this.#error = to.error
@@ -361,18 +515,31 @@ export class PartitionActor {
     if (isEnd(this.#state)) this.#tell({ type: 'partition.ended', ...(to as ActorEnd) })
   }
 
-  #tell(event: Omitted): void {
+  #tell(event: OfPartition): void {
     const { stage, partition, tell } = this.#parts
     tell({ ...event, pipeline: stage.pipeline, stage: stage.index, partition })
   }
 }
 
 type PartitionEvent = Extract<Parameters<Tell>[0], { readonly partition: number; readonly pipeline: string }>
-type Omitted = PartitionEvent extends infer E
+/** What is told of a partition, but for which it is. */
+export type OfPartition = PartitionEvent extends infer E
   ? E extends unknown
     ? Omit<E, 'pipeline' | 'stage' | 'partition'>
     : never
   : never
+
+/** Asks by what is asked already, then anew. */
+function firstThen(waits: Promise<void>, ask: () => Promise<void> | undefined): () => Promise<void> {
+  // Who is stopped before does not wait for it.
+  waits.catch(() => {})
+  let first: Promise<void> | undefined = waits
+  return async () => {
+    const asked = first ?? ask()
+    first = undefined
+    await asked
+  }
+}
 
 function endOf(error: unknown): ActorEnd {
   if (error instanceof FencedError) return { why: 'fenced' }

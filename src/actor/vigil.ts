@@ -1,14 +1,16 @@
 /**
- * What an owner does beside the road of records, from time to time: looks whether it is still the owner, vouches for its
- * ledger, notes that all outputs are out, and lets go of a beginning that holds the log up.
+ * What an owner does beside the road of records, from time to time: looks whether it is still the owner and gets anywhere,
+ * vouches for its ledger, notes that all outputs are out, and lets go of a beginning that holds the log up.
  */
 import type { Clock } from '../clock.js'
 import type { Ledger } from '../state/ledger.js'
 import type { Commit } from './commit.js'
+import type { Headway } from './headway.js'
 
 export interface VigilParts {
   readonly ledger: Ledger
   readonly commit: Commit
+  readonly headway: Headway
   readonly clock: Clock
   readonly signal: AbortSignal
   /** How many positions the ledger may reach back before it is written anew, so that the log can drop what lies between. */
@@ -21,7 +23,7 @@ const LOOK_MS = 1000
 const REACH_LOOK_MS = 60_000
 
 /** Begins to keep watch; ends with the signal. */
-export function keepVigil({ ledger, commit, clock, signal, ledgerReachMax, failed }: VigilParts): void {
+export function keepVigil({ ledger, commit, headway, clock, signal, ledgerReachMax, failed }: VigilParts): void {
   let lookedMs = clock.elapsed()
   let reachedMs = lookedMs
   let quietSince = ledger.next
@@ -37,6 +39,7 @@ export function keepVigil({ ledger, commit, clock, signal, ledgerReachMax, faile
   const tick = () => {
     if (signal.aborted) return
     clock.after(TICK_MS, tick)
+    headway.look()
     // Nothing was written for a whole tick.
     if (ledger.next === quietSince && (commit.owesNote || commit.owesUnpinning)) commit.begin(true)
     quietSince = ledger.next

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, Option, type CommanderError } from 'commander'
 import { UsageError } from './failure.js'
-import type { Flags, PublishFlags, RunFlags, TailFlags } from './flags.js'
+import type { DlqFlags, Flags, PublishFlags, ResetFlags, RunFlags, TailFlags } from './flags.js'
 
 /** The whole command. It throws `UsageError` for what it does not understand; `main.ts` ends the process. */
 export function program(): Command {
@@ -33,6 +33,8 @@ export function program(): Command {
     .option('--drain', 'likewise; no step has windows or timers yet that it could bring to their end')
     .option('--name <name>', "what the node is called (default: the machine's name)")
     .option('--log-level <level>', 'debug, info, warn, error or silent; lines go to stderr', 'info')
+    .option('--respawn', 'run the node in a process of its own, and start it again when it crashes')
+    .option('--watchdog <duration>', "end a process that does not move for so long, or 'off'", '30s')
     .addHelpText('after', RUN_NOTES)
     .action(async (files: string[], _: unknown, command: Command) => {
       const { run } = await import('./run.js')
@@ -96,8 +98,101 @@ export function program(): Command {
       const { status } = await import('./status.js')
       await status(command.optsWithGlobals<Flags>())
     })
+
+  top
+    .command('doctor')
+    .summary('is this log fit for its pipelines')
+    .description('Look whether the log is fit for what is asked of it: what is wrong, what is weak, and the mend.')
+    .argument('[files...]', 'files with the pipelines that are to run there; none: all that is on the log')
+    .addHelpText('after', DOCTOR_NOTES)
+    .action(async (files: string[], _: unknown, command: Command) => {
+      const { doctor } = await import('./doctor.js')
+      await doctor(files, command.optsWithGlobals<Flags>())
+    })
+
+  top
+    .command('resume')
+    .summary('let paused partitions go on')
+    .description('Let the paused partitions of a pipeline go on, on whichever nodes they are.')
+    .argument('<pipeline>', 'the name of the pipeline')
+    .argument('[partition]', 'the number of the partition; none: all that are paused')
+    .addHelpText('after', RESUME_NOTES)
+    .action(async (pipeline: string, partition: string | undefined, _: unknown, command: Command) => {
+      const { resume } = await import('./resume.js')
+      await resume(pipeline, partition, command.optsWithGlobals<Flags>())
+    })
+
+  addDeadLetters(top)
+
+  top
+    .command('reset')
+    .summary('begin a pipeline anew')
+    .description('Let go of all that a pipeline remembers, so that its next run reads its sources again.')
+    .argument('<pipeline>', 'the name of the pipeline')
+    .option('--from <place>', 'where the next run begins to read: start, end, or an ISO time', 'start')
+    .option('--outputs', 'delete the streams that it wrote to, and its dead letters')
+    .option('--yes', 'do it without asking')
+    .addHelpText('after', RESET_NOTES)
+    .action(async (pipeline: string, _: unknown, command: Command) => {
+      const { reset } = await import('./reset.js')
+      await reset(pipeline, command.optsWithGlobals<ResetFlags>())
+    })
   return top
 }
+
+/** `dlq` with verbs of its own. */
+function addDeadLetters(top: Command): void {
+  const dlq = top
+    .command('dlq')
+    .summary('records that could not be processed')
+    .description('See, retry and drop the dead letters: the records that pipelines could not process.')
+    .addHelpText('after', DLQ_NOTES)
+
+  dlq
+    .command('ls')
+    .summary('list those that are open')
+    .description('List the open dead letters, as text grouped by their error.')
+    .argument('[pipeline]', 'the name of the pipeline; none: all that have some')
+    .option('--partition <number>', 'only this partition')
+    .option('--error <text>', 'only those whose error, its code or its place contains this')
+    .option('--limit <count>', 'no more lines, or letters, than this')
+    .action(async (pipeline: string | undefined, _: unknown, command: Command) => {
+      const { ls } = await import('./dlq.js')
+      await ls(pipeline, command.optsWithGlobals<DlqFlags>())
+    })
+
+  dlq
+    .command('show')
+    .summary('show one, with its value')
+    .description('Show all that one dead letter says, and its bytes as the value that they are.')
+    .argument('<pipeline>', 'the name of the pipeline')
+    .argument('<letter>', 'partition and position, like 3/17')
+    .action(async (pipeline: string, letter: string, _: unknown, command: Command) => {
+      const { show } = await import('./dlq-show.js')
+      await show(pipeline, letter, command.optsWithGlobals<DlqFlags>())
+    })
+
+  for (const [verb, how, does] of SETTLES) {
+    dlq
+      .command(verb)
+      .summary(does)
+      .description(`Ask the node that runs the pipeline to ${does}.`)
+      .argument('<pipeline>', 'the name of the pipeline')
+      .argument('[letters...]', 'partition and position of each, like 3/17')
+      .option('--all', 'all that are open')
+      .option('--error <text>', 'those whose error, its code or its place contains this')
+      .option('--partition <number>', 'with --all or --error: only this partition')
+      .action(async (pipeline: string, letters: string[], _: unknown, command: Command) => {
+        const { settle } = await import('./dlq.js')
+        await settle(how, pipeline, letters, command.optsWithGlobals<DlqFlags>())
+      })
+  }
+}
+
+const SETTLES = [
+  ['retry', 'retried', 'process dead letters as if they came now'],
+  ['drop', 'dropped', 'say of dead letters that nobody needs them'],
+] as const
 
 /** Loads the config file, if there is one, for what neither flags nor environment have settled. */
 async function takeConfig(top: Command): Promise<void> {
@@ -117,7 +212,9 @@ async function takeConfig(top: Command): Promise<void> {
 export function usageError(error: CommanderError): UsageError | undefined {
   if (error.exitCode === 0) return undefined
   if (error.code === 'commander.help') return new UsageError('no verb is given', 'see "stream-node --help"')
-  const [what = '', hint] = error.message.replace(/^error: /, '').split('\n')
+  const [said = '', hint] = error.message.replace(/^error: /, '').split('\n')
+  // A slip in the name of a flag must not show what was to be its value.
+  const what = error.code === 'commander.unknownOption' ? said.replace(/=.*'/, "'") : said
   const mend = hint
     ?.replace(/^\(Did you mean (.*)\?\)$/, 'did you mean $1?')
     .replace(/^did you mean one of/, 'is it one of')
@@ -200,4 +297,33 @@ const STATUS_NOTES = `
 Examples:
   $ stream-node status
   $ stream-node status -o jsonl | jq .lag
+`
+
+const RESUME_NOTES = `
+Examples:
+  $ stream-node resume count-clicks
+  $ stream-node resume count-clicks 3
+`
+
+const DOCTOR_NOTES = `
+Exits with 0 when nothing is wrong, with 1 when something is. It changes nothing on the log.
+
+Examples:
+  $ stream-node doctor
+  $ NATS_URL=nats://127.0.0.1:4222 stream-node doctor clicks.ts
+  $ stream-node doctor -o jsonl | jq 'select(.level == "wrong")'
+`
+
+const DLQ_NOTES = `
+Examples:
+  $ stream-node dlq ls
+  $ stream-node dlq show count-clicks 3/17
+  $ stream-node dlq retry count-clicks --error TypeError
+  $ stream-node dlq drop count-clicks 3/17 3/18
+`
+
+const RESET_NOTES = `
+Examples:
+  $ stream-node reset count-clicks
+  $ stream-node reset count-clicks --outputs --yes
 `

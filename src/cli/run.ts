@@ -4,12 +4,15 @@ import { messageOf, StreamNodeError } from '../errors.js'
 import { redact } from '../log/jetstream/servers.js'
 import type { NodeEnd } from '../node/node.js'
 import { startNode } from '../node/start.js'
+import { duration } from '../options.js'
 import { logger, LOG_LEVELS, type Logger, type LogLevel } from '../telemetry/logger.js'
-import { exits, lineOf, Told, UsageError } from './failure.js'
+import { decideExit, expectExit, noticeExit } from './decision.js'
+import { exitCodeOf, exits, lineOf, Told, UsageError } from './failure.js'
 import type { RunFlags } from './flags.js'
 import { interrupted } from './interrupt.js'
 import { logOf } from './link.js'
 import { pipelinesOf } from './modules.js'
+import { respawn } from './respawn.js'
 import { alarming, say, terminal } from './terminal.js'
 
 /** Runs the pipelines of these files, or of the folder `actors/`. */
@@ -20,19 +23,37 @@ export async function run(files: readonly string[], flags: RunFlags): Promise<vo
     throw new UsageError(what, 'change --log-level')
   }
   if (flags.name === '') throw new UsageError('--name is empty', 'name the node, or leave it out')
+  const watchdog = flags.watchdog === 'off' ? undefined : duration('--watchdog', flags.watchdog, { min: 100 })
+  if (flags.respawn === true) return respawn()
+  noticeExit()
+  try {
+    await runHere(files, flags, level, watchdog)
+  } finally {
+    await decideExit()
+  }
+}
+
+/** Runs them in this process. */
+async function runHere(
+  files: readonly string[],
+  flags: RunFlags,
+  level: LogLevel,
+  watchdog: number | undefined,
+): Promise<void> {
   const log = await logOf(flags, process.env)
   const stop = interrupted()
   const definitions = await pipelinesOf(files)
   const lines = linesOn(level)
   process.prependListener('uncaughtException', thrown => {
     lines.close()
+    expectExit()
     process.exit(saidOutside(thrown))
   })
   const untilCaughtUp = flags.untilCaughtUp ?? flags.drain ?? false
   const node = await startNode({
     ...(log.server === undefined ? { dataDir: log.dataDir } : log.server),
     name: flags.name,
-    definitions,
+    ...{ definitions, watchdog },
     onEvent: lines.tell,
   })
   const end = () => void node.stop()
@@ -54,12 +75,16 @@ function linesOn(level: LogLevel): Logger {
 function tellEnd(end: NodeEnd, behind: boolean): void {
   switch (end.why) {
     case 'halted':
-    case 'failed': {
+    case 'failed':
+    case 'paused': {
       const { pipeline, stage, partition, error } = end
       const where = `partition ${partition} of pipeline "${pipeline}"${stage === 0 ? '' : `, stage ${stage},`}`
       const what = error instanceof StreamNodeError ? lineOf(error) : `${redact(messageOf(error))} [STEP_FAILED]`
-      sayFailure(`${where} ${end.why === 'halted' ? 'is halted' : 'failed'}: ${what}`)
-      throw new Told(end.why === 'halted' ? exits.integrity : exits.failed)
+      sayFailure(`${where} ${ENDED[end.why]}: ${what}`)
+      if (end.why === 'halted') throw new Told(exits.integrity)
+      // A server may refuse us in the middle, as it may at the start.
+      const isRefused = end.why === 'failed' && exitCodeOf(error) === exits.unreachable
+      throw new Told(isRefused ? exits.unreachable : exits.failed)
     }
     case 'late':
       sayFailure('it took too long to stop: what was left was cut off, and the next run does it again [TIMED_OUT]')
@@ -72,6 +97,12 @@ function tellEnd(end: NodeEnd, behind: boolean): void {
       return
   }
 }
+
+const ENDED = {
+  halted: 'is halted',
+  failed: 'failed',
+  paused: 'was paused; mend what is wrong, and the next run tries again',
+} as const
 
 function sayFailure(text: string): void {
   say(`${alarming('stream-node:')} ${text}`)

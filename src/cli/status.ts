@@ -44,11 +44,13 @@ const HEAD = [
   'behind',
   'outbox',
   'rows',
+  'letters',
+  'restarts',
   'error',
 ]
 
 function cellsOf(at: PartitionStatus): string[] {
-  const { pipeline, stage, partition, state, fence, number, positions, lag, outbox, rows, error } = at
+  const { pipeline, stage, partition, state, fence, number, positions, lag, outbox, rows, letters, restarts } = at
   const places = Object.entries(positions)
   const named = places.length > 1
   return [
@@ -58,7 +60,13 @@ function cellsOf(at: PartitionStatus): string[] {
     ...[fence, number].map(String),
     places.map(([stream, position]) => (named ? `${stream} ${position}` : String(position))).join(', '),
     lag === undefined ? '-' : String(lag),
-    ...[outbox, rows].map(String),
-    (error ?? '').replace(/\s+/g, ' '),
+    ...[outbox, rows, letters, restarts].map(String),
+    errorOf(at).replace(/\s+/g, ' '),
   ]
+}
+
+/** What it stands still for, or what it was last started again for. */
+function errorOf({ error, lastError }: PartitionStatus): string {
+  if (error !== undefined) return error
+  return lastError === undefined ? '' : `(before: ${lastError})`
 }

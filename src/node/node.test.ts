@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest'
-import type { ActorEnd, ActorParts } from '../actor/partition-actor.js'
+import type { ActorEnd } from '../actor/partition-actor.js'
 import { systemChance, systemClock, type Clock } from '../clock.js'
 import { openEmbedded } from '../log/embedded/embedded.js'
 import type { Operator } from '../operators/operator.js'
@@ -7,7 +7,7 @@ import type { Definition } from '../pipeline/definition.js'
 import { pipeline } from '../pipeline/pipeline.js'
 import { stream } from '../stream/stream.js'
 import { silent, type Event } from '../telemetry/events.js'
-import type { Hosted } from './hosted.js'
+import type { Hosted, HostedParts } from './hosted.js'
 import { runNode } from './node.js'
 
 const clicks = stream<number>('clicks', { partitions: 3 })
@@ -23,8 +23,9 @@ class Puppet implements Hosted {
   number = 0
   deaf = false
   onCatchUp = () => true
+  pausedBy: Hosted['pausedBy']
 
-  constructor(readonly parts: ActorParts) {}
+  constructor(readonly parts: HostedParts) {}
 
   run() {
     this.asked.push('run')
@@ -37,6 +38,13 @@ class Puppet implements Hosted {
   kill() {
     this.asked.push('kill')
     this.end({ why: 'stopped' })
+  }
+  resume() {
+    this.asked.push('resume')
+    this.pausedBy = undefined
+  }
+  resolveLetters() {
+    return undefined
   }
   async caughtUp() {
     this.asked.push('caughtUp')
@@ -53,7 +61,8 @@ class Puppet implements Hosted {
         fence: 1,
         number: this.number,
       },
-      ...{ positions: {}, lag: undefined, outbox: 0, held: 0, rows: 0, liveBytes: 0, ledgerBytes: 0 },
+      ...{ positions: {}, lag: undefined, outbox: 0, held: 0, rows: 0, letters: 0, liveBytes: 0, ledgerBytes: 0 },
+      restarts: 0,
     }
   }
 }
@@ -63,7 +72,7 @@ async function nodeOf(definitions: readonly Definition[] = [copy], clock: Clock 
   const ports = await openEmbedded({ memory: true }, { ...around, clock: systemClock })
   onTestFinished(() => ports.close())
   const puppets: Puppet[] = []
-  const host = (parts: ActorParts) => {
+  const host = (parts: HostedParts) => {
     const puppet = new Puppet(parts)
     puppets.push(puppet)
     return puppet
@@ -186,4 +195,43 @@ test('has not caught up when a partition has ended', async () => {
   await new Promise(setImmediate)
   expect(await node.caughtUp()).toBe(false)
   expect(puppets[1].asked).toContain('caughtUp')
+})
+
+test('has not caught up when a partition is paused', async () => {
+  const { node, puppets } = await nodeOf()
+  puppets[1].onCatchUp = () => false
+  expect(await node.caughtUp()).toBe(false)
+})
+
+test('lets go on what is paused of a pipeline, or the one partition that is named, and says how many those were', async () => {
+  const { node, puppets } = await nodeOf([copy, again])
+  const error = new Error('it fell')
+  for (const puppet of [puppets[0], puppets[2], puppets[4] as Puppet]) puppet.pausedBy = { error }
+  expect(node.resume('none')).toBe(0)
+  expect(node.resume('copy', 1)).toBe(0)
+  expect(node.resume('copy', 2)).toBe(1)
+  expect(node.resume('copy')).toBe(1)
+  expect(puppets.map(({ asked }) => asked.includes('resume'))).toEqual([true, false, true, false, false, false])
+})
+
+test('names a partition that was paused when it was stopped, unless another was halted or failed', async () => {
+  const error = new Error('it fell')
+  const { node, puppets } = await nodeOf()
+  puppets[1].pausedBy = { error }
+  expect(await node.stop()).toEqual({ why: 'paused', error, pipeline: 'copy', stage: 0, partition: 1 })
+  const other = await nodeOf()
+  other.puppets[1].pausedBy = { error }
+  other.puppets[2].end({ why: 'failed', error })
+  expect(await other.node.stop()).toMatchObject({ why: 'failed', partition: 2 })
+  const mended = await nodeOf()
+  mended.puppets[1].pausedBy = { error }
+  mended.node.resume('copy')
+  expect(await mended.node.stop()).toEqual({ why: 'stopped' })
+})
+
+test('gives the partitions of each pipeline a family of their own', async () => {
+  const { puppets } = await nodeOf([copy, again])
+  const families = puppets.map(({ parts }) => parts.family)
+  expect(new Set(families).size).toBe(2)
+  expect(new Set(families.slice(0, 3)).size).toBe(1)
 })

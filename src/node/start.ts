@@ -5,14 +5,17 @@ import { pathToFileURL } from 'node:url'
 import { systemClock } from '../clock.js'
 import { openLog, type ConnectToFolder, type ConnectToMemory, type ConnectToServer } from '../client/connect.js'
 import { DefinitionError, messageOf, StreamNodeError } from '../errors.js'
-import { badOption } from '../options.js'
+import { badOption, duration, type Duration } from '../options.js'
 import type { Definition } from '../pipeline/definition.js'
 import type { Listening } from '../log/signals.js'
 import { silent, type Tell } from '../telemetry/events.js'
 import { measures } from '../telemetry/otel.js'
 import { checkedDefinitions, definitionsIn } from './definitions.js'
+import { answerLetters } from './letters.js'
 import { runNode, type NodeAtWork, type NodeEnd } from './node.js'
+import { answerResume } from './resume.js'
 import { answerStatus, type NodeStatus } from './status.js'
+import { startWatchdog } from './watchdog.js'
 
 /** What a node runs: definitions, or those that a module exports, by default or by name. */
 type What =
@@ -23,6 +26,11 @@ type What =
 interface Named {
   /** What the node is called in its status, at the server, and in the error that a second node on one folder gets. */
   readonly name?: string | undefined
+  /**
+   * Ends the process with code 5 when its main loop does not move for so long, as in a step that never returns, and says on
+   * stderr what was at work. Default: nothing looks. `stream-node run` takes 30 seconds.
+   */
+  readonly watchdog?: Duration | undefined
 }
 
 /** What a node runs and on which log, which is said as for `connect`. */
@@ -43,9 +51,14 @@ export interface RunningNode extends AsyncDisposable {
   stop(): Promise<NodeEnd>
   /**
    * Resolves with true when everything that was readable at the time of the call, and all that pipelines of this node
-   * made of it, is processed and published; with false when a partition ended before.
+   * made of it, is processed and published; with false when a partition ended or was paused before.
    */
   caughtUp(): Promise<boolean>
+  /**
+   * Lets paused partitions of a pipeline go on, or the one that is named: each tries again the record before which it
+   * stands, or begins anew from its ledger. Gives how many were paused.
+   */
+  resume(pipeline: string, partition?: number): number
   /** Resolves when all partitions have ended and the log is closed; one that ends keeps the others from nothing. */
   readonly ended: Promise<NodeEnd>
 }
@@ -60,12 +73,13 @@ export interface RunningNode extends AsyncDisposable {
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   if (typeof options !== 'object' || (options as unknown) === null)
     throw badOption('the options of startNode', 'an object', options)
-  const { definitions, module, name = hostname(), onEvent = silent, ...link } = options
+  const { definitions, module, name = hostname(), onEvent = silent, watchdog: stuckAfter, ...link } = options
   if (typeof name !== 'string' || name === '') throw badOption('name of startNode', 'a text', name)
   if ((definitions === undefined) === (module === undefined)) {
     throw badOption('definitions of startNode', 'given, or module, and not both', definitions)
   }
   if (typeof onEvent !== 'function') throw badOption('onEvent of startNode', 'a function', onEvent)
+  const stuckMs = stuckAfter === undefined ? undefined : duration('watchdog of startNode', stuckAfter, { min: 100 })
   const given = definitions ?? (await exported(module))
   const pipelines = checkedDefinitions('startNode', given)
   let node: NodeAtWork | undefined
@@ -78,12 +92,17 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const since = Math.floor(parts.clock.now())
   const log = ports.log.description
   const status = () => ({ name, pid: process.pid, since, log, partitions: node?.status() ?? [] })
-  let answering: Listening
+  const answering: Listening[] = []
+  const watchdog = stuckMs === undefined ? undefined : startWatchdog(stuckMs)
   try {
-    node = await runNode(ports, pipelines, parts)
-    answering = await answerStatus(ports.signals, parts.chance.name(), status)
+    const atWork = (node = await runNode(ports, pipelines, { ...parts, watchdog }))
+    answering.push(await answerResume(ports.signals, (pipeline, partition) => atWork.resume(pipeline, partition)))
+    answering.push(await answerLetters(ports.signals, (place, asked) => atWork.resolveLetters(place, asked)))
+    // Last, for who finds the node by this may ask for all else.
+    answering.push(await answerStatus(ports.signals, parts.chance.name(), status))
   } catch (error) {
     measured.close()
+    watchdog?.close()
     await node?.stop()
     await ports.close()
     throw error
@@ -92,9 +111,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const partitions = atWork.status().length
   tell({ type: 'node.started', node: name, log, pipelines: pipelines.map(pipeline => pipeline.name), partitions })
   const ended = atWork.ended.then(async end => {
-    answering.close()
+    for (const one of answering) one.close()
     measured.close()
     await ports.close()
+    watchdog?.close()
     tell({ type: 'node.ended', node: name, why: end.why })
     return end
   })
@@ -108,6 +128,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   return {
     ...{ name, log, status, stop, ended },
     caughtUp: () => atWork.caughtUp(),
+    resume: (pipeline, partition) => atWork.resume(pipeline, partition),
     async [Symbol.asyncDispose]() {
       await stop()
     },

@@ -25,7 +25,7 @@ async function links() {
 
 const partition = (number: number): PartitionStatus => ({
   ...{ pipeline: 'p', stage: 0, partition: number, state: 'running', fence: 1, number: 7, positions: { clicks: 40 } },
-  ...{ lag: 2, outbox: 0, held: 0, rows: 3, liveBytes: 100, ledgerBytes: 200 },
+  ...{ lag: 2, outbox: 0, held: 0, rows: 3, letters: 0, liveBytes: 100, ledgerBytes: 200, restarts: 0 },
 })
 const node = (name: string, partitions: readonly PartitionStatus[]): NodeStatus => ({
   ...{ name, pid: 1, since: 1000, log: 'a log', partitions },

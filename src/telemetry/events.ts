@@ -23,7 +23,7 @@ interface OfPartition {
 }
 
 export type PartitionEvent =
-  /** The owner of a partition went from one state to another; `fence` is the one it holds, 0 before it has one. */
+  /** A partition went from one state to another; `fence` is the one its owner holds, 0 before it has one. */
   | (OfPartition & {
       readonly type: 'partition.state'
       readonly from: string
@@ -41,6 +41,8 @@ export type PartitionEvent =
     })
   /** So many outputs are now in that stream. */
   | (OfPartition & { readonly type: 'partition.published'; readonly outputs: number; readonly stream: string })
+  /** So many outputs were written to that sink. */
+  | (OfPartition & { readonly type: 'partition.written'; readonly outputs: number; readonly sink: string })
   /**
    * A record could not be processed. It went to the dead letters, or was skipped; or it holds its partition up, which
    * tries it `again`, waits for a person (`pause`, or `budget` when too many were passed over), or ends (`stop`).
@@ -50,13 +52,26 @@ export type PartitionEvent =
       readonly error: unknown
       readonly then: 'deadLetter' | 'skip' | 'retry' | 'pause' | 'budget' | 'stop'
     })
-  /** The owner has ended; another may take the partition over. */
+  /**
+   * It ended with an error, and begins anew from its ledger in `waitMs`, for the `restarts`-th time. `with`: not its own
+   * error but that of a partition that takes it along.
+   */
+  | (OfPartition & {
+      readonly type: 'partition.restarting'
+      readonly error: unknown
+      readonly waitMs: number
+      readonly restarts: number
+      readonly with?: { readonly stage: number; readonly partition: number }
+    })
+  /** It ended too often with an error, the last is this one, and waits until it is resumed. */
+  | (OfPartition & { readonly type: 'partition.paused'; readonly error: unknown; readonly restarts: number })
+  /** It has ended for good on this node; another may take it over. */
   | (OfPartition & {
       readonly type: 'partition.ended'
       readonly why: 'stopped' | 'fenced' | 'halted' | 'failed'
       readonly error?: unknown
     })
-  /** It can do nothing until something else changes: the log is away or full. Told once until it changes. */
+  /** It can do nothing until something else changes: the log is away or full, or a sink fails. Told once until it changes. */
   | (OfPartition & { readonly type: 'partition.waits'; readonly on: string; readonly error?: unknown })
 
 export type StreamEvent =
@@ -86,11 +101,11 @@ export type NodeEvent =
     }
   /** It ends all its partitions and takes nothing new. */
   | { readonly type: 'node.stopping'; readonly node: string }
-  /** All its partitions have ended; `late`: some had to be killed; `fenced`: others own all of them. */
+  /** All its partitions have ended; `late`: some had to be killed; `fenced`: others own all; `paused`: one still was. */
   | {
       readonly type: 'node.ended'
       readonly node: string
-      readonly why: 'stopped' | 'late' | 'fenced' | 'halted' | 'failed'
+      readonly why: 'stopped' | 'late' | 'fenced' | 'halted' | 'failed' | 'paused'
     }
 
 export type Event = LogEvent | PartitionEvent | StreamEvent | NodeEvent

@@ -80,6 +80,7 @@ test('has a line for every kind of event', () => {
     'partition.state': { type: 'partition.state', ...at, from: 'a', to: 'b', fence: 1 },
     'partition.committed': { type: 'partition.committed', ...at, number: 1, records: 1, outputs: 1, bytes: 1, ms: 1 },
     'partition.published': { type: 'partition.published', ...at, outputs: 1, stream: 's' },
+    'partition.written': { type: 'partition.written', ...at, outputs: 1, sink: 'rows' },
     'partition.fault': { type: 'partition.fault', ...at, error: poison, then: 'stop' },
     'partition.restarting': { type: 'partition.restarting', ...at, error: poison, waitMs: 120, restarts: 2 },
     'partition.paused': { type: 'partition.paused', ...at, error: poison, restarts: 5 },

@@ -135,7 +135,7 @@ describe.each(['embedded', 'JetStream'] as const)('on the %s log', kind => {
     const text = await start('status').ended
     expect(text.stderr).toMatch(/^node "west" \(process \d+\) on .*, since \d{4}-/)
     expect(text.stdout).toMatch(
-      /^node +pipeline +partition +state +fence +number +position +behind +outbox +rows +error\n/,
+      /^node +pipeline +partition +state +fence +number +position +behind +outbox +rows +letters +restarts +error\n/,
     )
     expect(text.stdout).toMatch(/^west +double +5 +running +1 +\d+ +\d+ +/m)
     const [whole] = JSON.parse((await start('status', '-o', 'json').ended).stdout) as { name: string; pid: number }[]
@@ -145,19 +145,38 @@ describe.each(['embedded', 'JetStream'] as const)('on the %s log', kind => {
     expect(await start('status').ended).toMatchObject({ code: 3 })
   }, 60_000)
 
-  test('runs the other partitions on when one fails at a step, and fails at the end with the place', async () => {
+  /** A pipeline with a step that throws at one record. */
+  const bad = (options: string) => `
+    import { map } from 'rxjs'
+    import { pipeline, stream } from 'stream-node'
+    const numbers = stream<{ user: string; n: number }>('numbers', { key: 'user' })
+    const flow = pipeline('bad', ${options}).from(numbers).pipe(map(one => {
+      if (one.n === 41) throw new TypeError('planted')
+      return one
+    }))
+    export default flow.to(flow.as('good', { key: 'user' }))`
+
+  test('lets a record at which a step throws go to the dead letters, once, and nothing else', async () => {
     const { cwd, start, put, recordsOf } = await scene()
-    writeFileSync(
-      join(cwd, 'bad.ts'),
-      `import { map } from 'rxjs'
-       import { pipeline, stream } from 'stream-node'
-       const numbers = stream<{ user: string; n: number }>('numbers', { key: 'user' })
-       const flow = pipeline('bad').from(numbers).pipe(map(one => {
-         if (one.n === 41) throw new TypeError('planted')
-         return one
-       }))
-       export default flow.to(flow.as('good', { key: 'user' }))`,
+    writeFileSync(join(cwd, 'bad.ts'), bad('{}'))
+    await put(0, 100)
+    const ran = await start('run', 'bad.ts', '--until-caught-up').ended
+    expect(ran).toMatchObject({ code: 0, stdout: '' })
+    expect(ran.stderr).toMatch(/"msg":"a record went to the dead letters: step 1 \(map\) of pipeline .*: planted; /)
+    expect(await start('run', 'bad.ts', '--until-caught-up').ended).toMatchObject({ code: 0 })
+    const good = await recordsOf('good')
+    expect(good.map(({ value }) => (value as unknown as { n: number }).n).sort((a, b) => a - b)).toEqual(
+      Array.from({ length: 100 }, (_, n) => n).filter(n => n !== 41),
     )
+    const letters = await recordsOf('bad-dead-letters')
+    expect(letters.map(({ value }) => value)).toMatchObject([
+      { pipeline: 'bad', stream: 'numbers', error: { name: 'TypeError', message: 'planted' }, attempts: 1 },
+    ])
+  }, 60_000)
+
+  test('runs the other partitions on when one is to stop at such a record, and fails at the end with the place', async () => {
+    const { cwd, start, put, recordsOf } = await scene()
+    writeFileSync(join(cwd, 'bad.ts'), bad(`{ onError: { then: 'stop' } }`))
     await put(0, 100)
     const ran = await start('run', 'bad.ts', '--until-caught-up').ended
     expect(ran).toMatchObject({ code: 1, stdout: '' })

@@ -72,6 +72,7 @@ export class Course {
         ]),
       },
       rate: () => 1 + clockRate * (2 * this.chance.fraction() - 1),
+      found: what => this.findings.push(what),
     })
     this.#nemesis = new Nemesis({ world, stages, swarm, owners: this.owners, chance: world.chance('nemesis') })
   }
