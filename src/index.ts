@@ -1,15 +1,19 @@
 /** The face of stream-node: every public name, in the order a newcomer meets it. What is not here may change. */
 
-// What flows: streams and their keys.
+// What flows: streams, sinks and keys.
 export { stream } from './stream/stream.js'
 export type { Format, Source, Stream, StreamOptions, Target } from './stream/stream.js'
+export { sink } from './stream/sink.js'
+export type { Sink, SinkCall, SinkOptions, SinkRecord } from './stream/sink.js'
 export { key, keyParts } from './stream/key.js'
 export type { Key } from './stream/key.js'
 
 // What becomes of it: pipelines.
 export { pipeline } from './pipeline/pipeline.js'
-export type { Fits, Flow, OutputOf, Pipeline, PipelineOptions, PipelineStart } from './pipeline/pipeline.js'
+export type { Fits, Flow, OutputOf, Pipeline, PipelineOptions, PipelineStart, ToOptions } from './pipeline/pipeline.js'
 export type { Choose, Definition } from './pipeline/definition.js'
+export type { OnError, Supervise } from './pipeline/rules.js'
+export type { DeadLetter, LetterError, Resolution } from './stream/dead-letters.js'
 export type { Operator } from './operators/operator.js'
 
 // Steps with memory, and what they can make of many values.
@@ -88,6 +92,7 @@ export {
   IntegrityError,
   InvariantError,
   RecordError,
+  RetryableError,
   StreamNodeError,
   UnavailableError,
 } from './errors.js'

@@ -11,13 +11,15 @@ import type { Ledger } from '../state/ledger.js'
 import type { Tables } from '../state/tables.js'
 import { BATCH_RECORDS_MAX, encodeBatch } from '../stream/batch.js'
 import type { Key } from '../stream/key.js'
-import { settingsOf } from '../stream/stream.js'
 import type { Input } from './input.js'
-import type { Lane, Line, Numbered, Publisher } from './publisher.js'
+import type { Lane, Line, Numbered } from './lane.js'
+import type { Publisher } from './publisher.js'
 
 export interface CommitLimits {
   /** How many records one entry covers at the most, about. */
   readonly groupRecordsMax: number
+  /** How many outputs it has, about: so many more wait behind them to be published. */
+  readonly groupOutputsMax: number
   /** How large an entry grows, about. */
   readonly groupBytesMax: number
   /** How many outputs may be committed and not confirmed before no turn is walked, about. */
@@ -65,6 +67,11 @@ export class Commit {
   /** How many entries were begun. */
   #begun = 0
   #isWriting = false
+  /** Something else than an entry is written. */
+  #isAside = false
+  #isClosed = false
+  /** Until what is on its way has its answer. */
+  #settled: Promise<unknown> = Promise.resolve()
   #isPurging = false
   /** The last entry does not say all that is confirmed by now. */
   #owesNote = false
@@ -75,8 +82,9 @@ export class Commit {
     this.#parts = parts
   }
 
-  /** Puts an outcome into the next entry. */
-  add({ outputs, bytes, walked }: Outcome): void {
+  /** Puts an outcome into the next entry. One that ended before its first record has nothing for it. */
+  add({ outputs, bytes, walked, fault }: Outcome): void {
+    if (walked === 0 && fault !== undefined) return
     if (outputs.length > 0) this.#outputs = this.#outputs.length === 0 ? [...outputs] : this.#outputs.concat(outputs)
     this.#outputBytes += bytes
     this.#records += walked
@@ -86,7 +94,7 @@ export class Commit {
   /** Whether another turn may be walked. */
   get hasRoom(): boolean {
     const { limits, tables, publisher } = this.#parts
-    if (this.#records >= limits.groupRecordsMax) return false
+    if (this.#records >= limits.groupRecordsMax || this.#outputs.length >= limits.groupOutputsMax) return false
     if (this.#outputBytes + tables.dirtyBytes >= limits.groupBytesMax) return false
     const { records, bytes } = publisher.backlog
     return records < limits.backlogRecordsMax && bytes < limits.backlogBytesMax
@@ -104,12 +112,12 @@ export class Commit {
 
   /** An entry is on its way. */
   get isWriting(): boolean {
-    return this.#isWriting
+    return this.#isWriting || this.#isAside
   }
 
   /** Nothing is on its way and nothing is to be written. */
   get isIdle(): boolean {
-    return !this.#isWriting && this.#turns === 0
+    return !this.isWriting && this.#turns === 0
   }
 
   /** All is out, and the last entry does not say so: who takes over would look for outputs that are confirmed. */
@@ -137,13 +145,28 @@ export class Commit {
 
   /** Writes what has come together, unless an entry is on its way. With `note` also when nothing has. */
   begin(note = false): void {
-    if (this.#isWriting || (this.#turns === 0 && !note)) return
+    if (this.isWriting || this.#isClosed || (this.#turns === 0 && !note)) return
     this.#isWriting = true
     this.#begun++
-    this.#write().then(
+    this.#settled = this.#write().then(
       () => this.#purge(),
       (error: unknown) => this.#parts.failed(error),
     )
+  }
+
+  /** Writes something else to the ledger, between two entries. */
+  async aside(write: () => Promise<void>): Promise<void> {
+    while (this.isWriting) await this.#settled
+    this.#isAside = true
+    const written = write()
+    this.#settled = written.catch(() => {})
+    await written.finally(() => (this.#isAside = false))
+  }
+
+  /** Begins nothing more. Resolves when what is on its way has its answer. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#settled
   }
 
   async #write(): Promise<void> {
@@ -197,8 +220,8 @@ export class Commit {
         else if (line.confirmed === line.next - 1) continue
         partitions.push({ partition, confirmed: line.confirmed, first: begins })
       }
-      const { spec, incarnation } = lane.log
-      return { stream: spec.name, incarnation, floor: lane.sender.floor, partitions }
+      const { name, incarnation, floor } = lane
+      return { name, incarnation, floor, partitions }
     })
     this.#parts.tables.settle()
     return { outputs, targets }
@@ -213,7 +236,7 @@ export class Commit {
     for (const output of this.#outputs) {
       const { target, partition, key, time, payload } = output
       const lane = lanes[target.index] as Lane
-      if (settingsOf(target.stream).format === 'message') {
+      if (target.wire.format === 'message') {
         give(lane, partition, payload, key, time)
         continue
       }

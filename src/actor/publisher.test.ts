@@ -12,7 +12,8 @@ import { Witness } from '../state/witness.js'
 import { outOf, OUTPUT_WINDOW } from '../stream/output-id.js'
 import { silent } from '../telemetry/events.js'
 import { FaultyStream } from '../../test/faulty-stream.js'
-import { Publisher, type Lane, type Numbered } from './publisher.js'
+import type { Lane, Numbered } from './lane.js'
+import { Publisher } from './publisher.js'
 
 const chance = systemChance
 const opened: Ports[] = []
@@ -68,7 +69,7 @@ class Place {
       ...{ stream, partition: 0, recordBytesMax, witness, clock, chance, signal, waits },
     })
     const publisher = new Publisher({
-      ...{ writer: { pipeline: 'p', incarnation: 'inc', stage: 0, partition: 0 }, ledger, clock, signal, waits },
+      ...{ writer: { pipeline: 'p', incarnation: 'inc', stage: 0, partition: 0 }, ledger, clock, chance, signal, waits },
       progressed: () => {},
       failed: error => this.failures.push(error),
     })
@@ -123,7 +124,7 @@ const numbersOf = (found: readonly { n: number }[]) => found.map(({ n }) => n)
 /** The outputs 1 to `count` of an entry that a former owner wrote at a time, with nothing confirmed of them. */
 function outboxOf(place: Place, count: number, time: number): { known: TargetState; boxes: Outbox[] } {
   const partitions = [{ partition: 0, confirmed: 0, first: 1 }]
-  const known = { stream: 'target', incarnation: place.target.incarnation, floor: 0, partitions }
+  const known = { name: 'target', incarnation: place.target.incarnation, floor: 0, partitions }
   const output = { target: 0, partition: 0, key: undefined, time: undefined, payload: Buffer.from('x') }
   const outputs = Array.from({ length: count }, () => output)
   return { known, boxes: [{ number: 2, hash: HASH, time, targets: [known], outputs }] }
@@ -190,11 +191,11 @@ test('what is not confirmed is noted to stand above a floor that is below it', a
   const owner = await place.owner()
   owner.take(4)
   await owner.drained()
-  const floor = owner.lane.sender.floor
+  const { floor } = owner.lane
   place.target.fates.push('lose')
   owner.take(4)
   await expect.poll(async () => (await place.stored()).length, { interval: 1 }).toBe(7)
-  expect(owner.lane.sender.floor).toBe(floor)
+  expect(owner.lane.floor).toBe(floor)
   await owner.drained()
   for (const { n, position } of await place.stored()) if (n > 4) expect(position).toBeGreaterThan(floor)
 })
@@ -330,7 +331,7 @@ test('a position that is not above one given before the send ends the owner', as
 test('a target that ends before outputs that it acknowledged, or was made anew, ends the claim', async () => {
   const place = await Place.make()
   const { incarnation } = place.target
-  const known = { stream: 'target', incarnation, floor: 0, partitions: [] }
+  const known = { name: 'target', incarnation, floor: 0, partitions: [] }
   await place.owner(known)
   await expect(place.owner({ ...known, floor: 1 })).rejects.toMatchObject({ code: 'LOG_REWOUND' })
   await expect(place.owner({ ...known, incarnation: 'another' })).rejects.toMatchObject({ code: 'LOG_REWOUND' })

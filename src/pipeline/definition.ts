@@ -1,5 +1,6 @@
 /** What stands behind flows and pipelines: the plain parts that were written. */
 import type { Operator } from '../operators/operator.js'
+import type { Sink, Writable } from '../stream/sink.js'
 import type { Stream, Target } from '../stream/stream.js'
 import type { Rules } from './rules.js'
 
@@ -9,7 +10,7 @@ export interface Definition {
   readonly name: string
 }
 
-/** Says for each value where it goes: to one stream, to several, or nowhere. */
+/** Says for each value where it goes: to one target, to several, or nowhere. */
 export type Choose<in T> = (value: T) => Target<T> | readonly Target<T>[] | undefined
 
 /** What was written up to a point. Only what was checked is known to be what it says. */
@@ -22,7 +23,9 @@ export interface Flowed {
 
 /** A whole definition as it was written. */
 export interface Written extends Flowed {
-  readonly target: Stream<unknown> | Choose<unknown>
+  readonly target: Writable | Choose<unknown>
+  /** Those that the function may choose. */
+  readonly sinks: readonly Sink<unknown>[]
 }
 
 /** A whole definition that was checked. */

@@ -1,5 +1,6 @@
 /** A definition told to people and programs: as plain JSON, as text, as a Mermaid flowchart. Pure; nothing runs. */
 import { definitionOf } from '../operators/operator.js'
+import type { Sink } from '../stream/sink.js'
 import type { Stream } from '../stream/stream.js'
 import type { Definition } from './definition.js'
 import { plan, type Stage } from './plan.js'
@@ -13,14 +14,18 @@ export interface PipelineDescription {
 export interface StageDescription {
   readonly sources: readonly StreamShape[]
   readonly steps: readonly StepDescription[]
-  readonly targets: readonly StreamShape[]
-  /** A function says for each value where it goes, so the targets are not known beforehand. */
+  readonly targets: readonly (StreamShape | SinkShape)[]
+  /** A function says for each value where it goes, so the streams are not known beforehand. */
   readonly chooses: boolean
 }
 
 export interface StreamShape {
   readonly stream: string
   readonly partitions: number
+}
+
+export interface SinkShape {
+  readonly sink: string
 }
 
 export interface StepDescription {
@@ -34,14 +39,14 @@ export function describePipeline(definition: Definition): PipelineDescription {
   return { pipeline: definition.name, stages: plan(definition).map(stageOf) }
 }
 
-function stageOf({ sources, steps, names, targets, choose }: Stage): StageDescription {
+function stageOf({ sources, steps, names, targets, sinks, choose }: Stage): StageDescription {
   return {
     sources: sources.map(shapeOf),
     steps: steps.map((step, index) => ({
       name: names[index] as string,
       of: definitionOf(step) === undefined ? 'rxjs' : 'stream-node',
     })),
-    targets: targets.map(shapeOf),
+    targets: [...targets.map(shapeOf), ...sinks.map(({ name }: Sink<unknown>) => ({ sink: name }))],
     chooses: choose !== undefined,
   }
 }
@@ -55,7 +60,9 @@ export function textOf({ pipeline, stages }: PipelineDescription): string {
   const lines = stages.flatMap(({ sources, steps, targets, chooses }) => [
     ...sources.map(({ stream, partitions }) => `  from ${stream} (${counted(partitions)})`),
     ...steps.map(({ name, of }, index) => `    ${index + 1}. ${name}${of === 'rxjs' ? '' : ', with memory in tables'}`),
-    ...targets.map(({ stream, partitions }) => `  to ${stream} (${counted(partitions)})`),
+    ...targets.map(
+      target => `  to ${'sink' in target ? `sink ${target.sink}` : `${target.stream} (${counted(target.partitions)})`}`,
+    ),
     ...(chooses ? ['  to the streams that a function chooses'] : []),
   ])
   return [`pipeline ${pipeline}`, ...lines, ''].join('\n')
@@ -64,7 +71,12 @@ export function textOf({ pipeline, stages }: PipelineDescription): string {
 /** Pipelines as one flowchart; a stream that several of them touch is drawn once. */
 export function mermaidOf(pipelines: readonly PipelineDescription[]): string {
   const lines = new Set(['flowchart LR'])
-  const drawn = ({ stream, partitions }: StreamShape) => {
+  const drawn = (shape: StreamShape | SinkShape) => {
+    if ('sink' in shape) {
+      lines.add(`  ${idOf('sink', shape.sink)}[/"${shape.sink}"/]`)
+      return idOf('sink', shape.sink)
+    }
+    const { stream, partitions } = shape
     lines.add(`  ${idOf('stream', stream)}[("${stream}<br>${counted(partitions)}")]`)
     return idOf('stream', stream)
   }

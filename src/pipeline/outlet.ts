@@ -1,18 +1,20 @@
-/** Where the values go that come out of a chain: encoded for the streams they are written to, gathered until the turn ends. */
-import { DefinitionError, RecordError } from '../errors.js'
+/** Where the values go that come out of a chain: encoded for the targets they are written to, gathered until the turn ends. */
+import { DefinitionError, InvariantError, RecordError } from '../errors.js'
 import { ambient } from '../operators/operator.js'
+import { deadLettersName } from '../stream/dead-letters.js'
 import type { Key } from '../stream/key.js'
+import { isSink, targetName, type Sink, type Writable } from '../stream/sink.js'
 import { isStream, settingsOf, type Stream } from '../stream/stream.js'
-import type { Wire } from '../stream/wire.js'
+import type { Framer } from '../stream/wire.js'
 import type { Choose } from './definition.js'
 import type { Stage } from './plan.js'
 import type { Trace } from './segment.js'
 
-/** A stream that is open for outputs. */
+/** A stream or a sink that is open for outputs. */
 export interface TurnTarget {
   readonly index: number
-  readonly stream: Stream<unknown>
-  readonly wire: Wire<unknown>
+  readonly to: Writable
+  readonly wire: Framer<unknown>
 }
 
 /** A value that the steps gave, encoded. */
@@ -41,7 +43,7 @@ export class Outlet {
   /** Whether the record at hand has a key. */
   keyed = false
 
-  /** How much there was when the record at hand began. */
+  /** How much there was when the record at hand began, and when its message did. */
   #outputsBefore = 0
   #bytesBefore = 0
   readonly #stage: Stage
@@ -57,18 +59,19 @@ export class Outlet {
   }
 
   add(target: TurnTarget): void {
-    const { key, time } = settingsOf(target.stream)
-    const opened: Opened = { target, where: this.#where(target.stream), takesKey: !key, takesTime: !time }
-    this.#open.set(target.stream.name, opened)
+    const { to } = target
+    const { key, time } = isSink(to) ? NO_RULES : settingsOf(to)
+    const opened: Opened = { target, where: this.#where(to), takesKey: !key, takesTime: !time }
+    this.#open.set(targetName(to), opened)
     this.asksKey ||= opened.takesKey
     this.asksTime ||= opened.takesTime
   }
 
   /** What takes the values. It throws `NotOpen`, or what the rules and the codec of a target throw. */
   give(): (value: unknown) => void {
-    const { choose, targets } = this.#stage
+    const { choose, targets, sinks } = this.#stage
     if (choose !== undefined) return value => this.#choose(choose, value)
-    const target = targets[0] as Stream<unknown>
+    const target = (targets[0] ?? sinks[0]) as Writable
     return value => this.#write(this.#opened(target), value)
   }
 
@@ -80,10 +83,15 @@ export class Outlet {
     this.bytes += payload.length
   }
 
-  /** The next record begins. */
+  /** The next message begins. */
   begin(): void {
-    this.#outputsBefore = this.outputs.length
     this.#bytesBefore = this.bytes
+    this.beginRecord()
+  }
+
+  /** The next record begins, of a message that may hold many; what comes of a message stands in one entry. */
+  beginRecord(): void {
+    this.#outputsBefore = this.outputs.length
   }
 
   /** What comes now is of no record: there may be any number. */
@@ -111,33 +119,53 @@ export class Outlet {
     }
     // All are opened before anything is written, and each opening is a walk.
     if (!Array.isArray(chosen)) this.#write(this.#opened(chosen), value)
-    else for (const one of chosen as Stream<unknown>[]) this.#write(this.#opened(one), value)
+    else for (const one of chosen as Writable[]) this.#write(this.#opened(one), value)
   }
 
-  #check(chosen: unknown): asserts chosen is Stream<unknown> {
+  #check(chosen: unknown): asserts chosen is Writable {
     const { pipeline, sources } = this.#stage
+    if (isSink(chosen)) return this.#checkSink(chosen)
     if (!isStream(chosen)) {
       const what = `what is given to to() chose ${chosen === null ? 'null' : `a value of type ${typeof chosen}`}`
-      throw new DefinitionError('BAD_PIPELINE', what, 'choose a stream, an array of streams, or undefined for none')
+      throw new DefinitionError(
+        'BAD_PIPELINE',
+        what,
+        'choose a stream or a sink, an array of them, or undefined for none',
+      )
     }
     if (settingsOf(chosen).source !== undefined) {
       const what = `it chose "${chosen.name}", which reads a stream that others write`
       throw new DefinitionError('READ_ONLY_STREAM', what, 'choose streams of your own')
     }
-    if (sources.every(({ name }) => name !== chosen.name)) return
-    const what = `it chose "${chosen.name}", a source of pipeline "${pipeline}", which would never end`
-    throw new DefinitionError('BAD_PIPELINE', what, 'choose other streams')
+    const isLetters = chosen.name === deadLettersName(pipeline)
+    if (!isLetters && sources.every(({ name }) => name !== chosen.name)) return
+    const why = isLetters
+      ? 'the stream of its own dead letters'
+      : `a source of pipeline "${pipeline}", which would never end`
+    throw new DefinitionError('BAD_PIPELINE', `it chose "${chosen.name}", ${why}`, 'choose other streams')
   }
 
-  #opened(stream: Stream<unknown>): Opened {
-    const opened = this.#open.get(stream.name)
-    if (opened === undefined) throw new NotOpen(stream)
-    return opened
+  /** No record is at fault where the definition is: the next owner would not know where to write what it finds. */
+  #checkSink(chosen: Sink<unknown>): void {
+    if (this.#stage.sinks.includes(chosen)) return
+    const { name } = chosen
+    const isAnother = this.#stage.sinks.some(sink => sink.name === name)
+    const what = isAnother ? `another sink "${name}" than the one` : `sink "${name}", and that is not among those`
+    const mend = 'name it there, as to(value => ..., { sinks: [...] }), and make it once, outside the function'
+    this.#trace.misuse ??= new DefinitionError('BAD_PIPELINE', `${this.#where()} chose ${what} that it names`, mend)
+    throw this.#trace.misuse
+  }
+
+  #opened(to: Writable): Opened {
+    const opened = this.#open.get(targetName(to))
+    if (opened !== undefined) return opened
+    // All sinks are open from the start.
+    throw isSink(to) ? new InvariantError(`sink "${to.name}" is not open`) : new NotOpen(to)
   }
 
   #write({ target, where, takesKey, takesTime }: Opened, value: unknown): void {
     try {
-      if (value === undefined) throw new TypeError('undefined came out of the last step, and no stream can carry it')
+      if (value === undefined) throw new TypeError('undefined came out of the last step, and nothing can carry it')
       if (value instanceof Promise) throw promised(value)
       const about = this.#about
       about.key = takesKey && this.keyed ? ambient.key : undefined
@@ -155,8 +183,9 @@ export class Outlet {
     }
   }
 
-  #where(stream?: Stream<unknown>): string {
-    return `${stream === undefined ? 'to(...)' : `to "${stream.name}"`} of pipeline "${this.#stage.pipeline}"`
+  #where(to?: Writable): string {
+    const name = to && `${isSink(to) ? 'sink ' : ''}"${to.name}"`
+    return `${name === undefined ? 'to(...)' : `to ${name}`} of pipeline "${this.#stage.pipeline}"`
   }
 }
 
@@ -181,11 +210,14 @@ const HEADERS_BYTES = 1024
 const KEY_ESCAPE = 9
 
 /** Found here it costs one record; once it was committed, the log would refuse it for ever. */
-function tooLarge({ stream }: TurnTarget, { length }: Uint8Array, bytesMax: number): DefinitionError {
-  const what = `an output for stream "${stream.name}" has ${length} bytes, and with its headers the log takes ${bytesMax}`
+function tooLarge({ to }: TurnTarget, { length }: Uint8Array, bytesMax: number): DefinitionError {
+  const what = `an output for stream "${to.name}" has ${length} bytes, and with its headers the log takes ${bytesMax}`
   const mend = "make it smaller, or raise the server's max_payload"
   return new DefinitionError('RECORD_TOO_LARGE', what, mend, { facts: { bytes: length, bytesMax } })
 }
+
+/** A sink takes key and time as they are. */
+const NO_RULES = { key: undefined, time: undefined }
 
 interface Opened {
   readonly target: TurnTarget

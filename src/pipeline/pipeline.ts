@@ -4,6 +4,7 @@
  */
 import type { Operator } from '../operators/operator.js'
 import { badOption, knownOptions } from '../options.js'
+import { deadLettersOf, type DeadLetter, type Resolution } from '../stream/dead-letters.js'
 import { stream, type Source, type Stream, type StreamOptions, type Target } from '../stream/stream.js'
 import type { Choose, Definition, Flowed, PipelineParts, Written } from './definition.js'
 import { rulesFrom, type OnError, type Supervise } from './rules.js'
@@ -111,13 +112,26 @@ export interface Flow<T> {
   ): Flow<L>
   /** The stream that takes what this flow gives, under this name. The same call gives an equal stream. */
   as(name: string, options?: StreamOptions<T>): Stream<T>
-  /** Ends the definition: where what flows is written. Throws a `DefinitionError` that lists all that is wrong. */
-  to<U = T>(target: (Target<U> & Fits<T, U>) | Choose<T>): Pipeline<T>
+  /**
+   * Ends the definition: where what flows is written. A function chooses for each value; the sinks that it may choose are
+   * named beside it. Throws a `DefinitionError` that lists all that is wrong.
+   */
+  to<U = T>(target: (Target<U> & Fits<T, U>) | Choose<T>, options?: ToOptions<T>): Pipeline<T>
+}
+
+export interface ToOptions<T> {
+  /**
+   * The sinks that the function may choose. What was committed for one of them, and not written, the next owner writes before
+   * any value is chosen for: so it must know them.
+   */
+  readonly sinks?: readonly (Target<T> & { readonly kind: 'sink' })[]
 }
 
 /** A whole definition: a node can run it. What flows to its end can also be piped on, into another pipeline's target. */
 export interface Pipeline<T> extends Flow<T>, Definition {
   readonly [PIPELINE]: PipelineParts
+  /** The records that it could not process, and which of them are done with. Made when the first of them is written. */
+  readonly deadLetters: Stream<DeadLetter | Resolution>
 }
 
 type Op<A, B> = Operator<A, B>
@@ -159,7 +173,9 @@ function flowOf(parts: Flowed): Flow<unknown> {
 
 function pipelineOf(written: Written): Pipeline<unknown> {
   const parts: PipelineParts = Object.freeze({ ...written, ...checked(written) })
-  return frozen({ kind: 'pipeline' as const, name: parts.name, ...methodsOf(written), [PIPELINE]: parts })
+  const { name, sources } = parts
+  const deadLetters = deadLettersOf(name, (sources[0] as Stream<unknown>).partitions)
+  return frozen({ kind: 'pipeline' as const, name, deadLetters, ...methodsOf(written), [PIPELINE]: parts })
 }
 
 function methodsOf({ name, sources, steps, rules }: Flowed): Flow<unknown> {
@@ -168,7 +184,11 @@ function methodsOf({ name, sources, steps, rules }: Flowed): Flow<unknown> {
     pipe: (...more: Op<unknown, unknown>[]) =>
       flowOf({ name, sources, steps: Object.freeze([...steps, ...more]), rules }),
     as: (name, options) => stream(name, options),
-    to: (target: unknown) => pipelineOf({ name, sources, steps, rules, target: target as Written['target'] }),
+    to: (target: unknown, options: ToOptions<unknown> = {}) => {
+      knownOptions(`to(...) of pipeline "${name}"`, options, ['sinks'])
+      const sinks = (options.sinks ?? []) as Written['sinks']
+      return pipelineOf({ name, sources, steps, rules, target: target as Written['target'], sinks })
+    },
   }
 }
 

@@ -2,17 +2,21 @@ import fc from 'fast-check'
 import { filter, map, mergeMap, Observable, skip, take, tap } from 'rxjs'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { SchemaStore } from '../codec/codec.js'
-import { DefinitionError, InvariantError } from '../errors.js'
+import { aggregate } from '../operators/aggregate.js'
+import { count } from '../aggregates/count.js'
+import { custom } from '../aggregates/custom.js'
+import { DefinitionError, InvariantError, RecordError } from '../errors.js'
 import { encodeHeaders, LogRecord } from '../log/record.js'
 import { ambient, operator, type Operator, type Seat } from '../operators/operator.js'
 import { Tables } from '../state/tables.js'
 import { encodeBatch } from '../stream/batch.js'
+import { deadLettersOf, type DeadLetter } from '../stream/dead-letters.js'
 import { settingsOf, stream, type Stream } from '../stream/stream.js'
 import { Wire } from '../stream/wire.js'
 import type { Definition } from './definition.js'
 import { pipeline, type Flow } from './pipeline.js'
 import { plan, type Stage } from './plan.js'
-import { Turn, type Judge, type Outcome } from './turn.js'
+import { Turn, type Judge, type Outcome, type Output } from './turn.js'
 
 interface Click {
   user?: string
@@ -35,9 +39,7 @@ async function turnOf(definition: Definition, options: { readonly doubts?: boole
   const [stage] = plan(definition) as [Stage]
   const tables = new Tables()
   const sources = await Promise.all(stage.sources.map(wireOf))
-  const targets = await Promise.all(
-    stage.targets.map(async (stream, index) => ({ index, stream, wire: await wireOf(stream) })),
-  )
+  const targets = await Promise.all(stage.targets.map(async (to, index) => ({ index, to, wire: await wireOf(to) })))
   const turn = new Turn(stage, { partition: 0, tables, sources, targets, judge: hold, ...options })
   return { tables, turn, fresh: { rows: tables.rows, dirtyBytes: tables.dirtyBytes } }
 }
@@ -74,6 +76,24 @@ const summed = (fail?: (click: Click) => boolean): Operator<Click, { key: string
   })
 
 const keyed = stream<Click>('keyed', { key: click => click.user ?? '' })
+
+/** Notes all it has seen in its table, and tells it at the end of the turn; there it fails when it is told to. */
+const ending = (name: string, log: string[], fail?: (seen: readonly number[]) => boolean) =>
+  operator<Click, Click>({
+    name,
+    asks: [],
+    keeps: 'rows',
+    start: (seat: Seat, next) => {
+      const seen = seat.table<number[]>()
+      seat.atTurnEnd(() => {
+        const all = seen.get('seen') ?? []
+        log.push(`${name} ${all.join()}`)
+        if (fail?.(all)) throw new Error(`${name} fails`)
+        next({ n: 100 })
+      })
+      return ({ n }) => seen.set('seen', [...(seen.get('seen') ?? []), n])
+    },
+  })
 
 describe('a turn', () => {
   test('walks a batch and gives what came out, encoded and with its partition', async () => {
@@ -213,7 +233,7 @@ describe('what a record fails at', () => {
     const { fault, walked } = turn.walk(0, [record({ n: 1 }), record(Buffer.from('{'))], 0, undefined)
     expect(walked).toBe(1)
     expect(fault?.error.code).toBe('BAD_BYTES')
-    expect(fault?.where).toBe('stream "clicks"')
+    expect(fault?.where).toBeUndefined()
   })
 
   test('when it is one of a batch takes the message with it, and says which one it was', async () => {
@@ -238,7 +258,7 @@ describe('what a record fails at', () => {
     const { turn } = await turnOf(bigints.to(out))
     const nothing = turn.walk(0, records({ n: 1 }), 0, undefined).fault
     expect(nothing?.where).toBe('to "out" of pipeline "p"')
-    expect(nothing?.error.message).toContain('undefined came out of the last step, and no stream can carry it')
+    expect(nothing?.error.message).toContain('undefined came out of the last step, and nothing can carry it')
     const bigint = turn.walk(0, records({ n: 2 }), 0, undefined).fault
     expect(bigint?.where).toBe('to "out" of pipeline "p"')
     expect(bigint?.error.code).toBe('STEP_FAILED')
@@ -307,24 +327,382 @@ describe('what a record fails at', () => {
   })
 })
 
-describe('at the end of a turn', () => {
-  const ending = (name: string, log: string[], fail?: (seen: readonly number[]) => boolean) =>
-    operator<Click, Click>({
-      name,
-      asks: [],
+describe('a record that is passed over', () => {
+  const letter: Judge = () => ({ then: 'deadLetter', attempts: 1, at: 7 })
+  const isLetter = ({ target }: Output) => target.to.name === 'p-dead-letters'
+  const resultsOf = (outcomes: readonly Outcome[]) => outcomes.flatMap(outcome => values(withOnly(outcome, false)))
+  const lettersOf = (outcomes: readonly Outcome[]) =>
+    outcomes.flatMap(outcome => values(withOnly(outcome, true)) as DeadLetter[])
+  const withOnly = (outcome: Outcome, letters: boolean) => ({
+    ...outcome,
+    outputs: outcome.outputs.filter(output => isLetter(output) === letters),
+  })
+  const payloadOf = ({ bytes }: DeadLetter) => Buffer.from(bytes as string, 'base64').toString()
+
+  /** A turn whose stream of dead letters is open. */
+  async function turnWith(definition: Definition, judge = letter) {
+    const made = await turnOf(definition, { judge })
+    await openLetters(made.turn, made.turn.stage)
+    return made
+  }
+
+  async function openLetters(turn: Turn, { pipeline: name, partitions }: Stage) {
+    const stream = deadLettersOf(name, partitions) as Stream<unknown>
+    turn.addTarget({ index: 9, to: stream, wire: await wireOf(stream) })
+  }
+
+  /** Turn after turn, until the batch is at its end. */
+  function walkAll(turn: Turn, batch: readonly LogRecord[], taken?: (record: LogRecord) => void): Outcome[] {
+    const outcomes: Outcome[] = []
+    for (let from = 0; from < batch.length; from += outcomes.at(-1)?.walked ?? 0) {
+      const outcome = turn.walk(0, batch, from, taken)
+      expect([outcome.fault, outcome.opens, outcome.walked > 0]).toEqual([undefined, undefined, true])
+      outcomes.push(outcome)
+    }
+    return outcomes
+  }
+
+  test('has a letter in the same outcome, and its neighbours give what they give without it', async () => {
+    const failing = summed(({ n }) => n === 3)
+    const { turn, tables } = await turnWith(pipeline('p').from(keyed).pipe(failing).to(out))
+    const taken = tables.table<number>('taken')
+    const batch = records({ user: 'a', n: 1 }, { user: 'a', n: 3 }, { user: 'a', n: 2 })
+    const outcome = turn.walk(0, batch, 0, ({ position }) => taken.set('at', position))
+    expect(outcome).toMatchObject({ walked: 3, passed: [{ then: 'deadLetter', fault: { record: batch[1] } }] })
+    expect(outcome.fault).toBeUndefined()
+    expect(resultsOf([outcome])).toEqual([
+      { key: 'a', sum: 1 },
+      { key: 'a', sum: 3 },
+    ])
+    expect(outcome.bytes).toBe(outcome.outputs.reduce((sum, { payload }) => sum + payload.length, 0))
+    expect(lettersOf([outcome])).toEqual([
+      {
+        ...{ pipeline: 'p', stage: 0, stream: 'keyed', partition: 0, position: 2, time: 1002, size: 18 },
+        ...{ bytes: Buffer.from('{"user":"a","n":3}').toString('base64'), attempts: 1, at: 7 },
+        error: { name: 'Error', message: 'no 3', where: 'step 1 (summed) of pipeline "p"' },
+      },
+    ])
+    const { partition, key, time } = outcome.outputs.find(isLetter) as Output
+    expect([partition, key, time]).toEqual([0, undefined, undefined])
+    expect(tables.table<number>('summed-1').get('a')).toBe(3)
+    expect(taken.get('at')).toBe(3)
+  })
+
+  test('counts as taken when it is the last', async () => {
+    const { turn, tables } = await turnWith(pipeline('p').from(clicks).to(out))
+    const taken = tables.table<number>('taken')
+    turn.walk(0, [record({ n: 1 }), record(Buffer.from('{'))], 0, ({ position }) => taken.set('at', position))
+    expect(taken.get('at')).toBe(2)
+  })
+
+  test('opens the stream of dead letters when the first is written, with everything undone until then', async () => {
+    const failing = summed(({ n }) => n < 0)
+    const { turn, tables, fresh } = await turnOf(pipeline('p').from(keyed).pipe(failing).to(out), { judge: letter })
+    expect(turn.walk(0, records({ user: 'a', n: 1 }), 0, undefined).walked).toBe(1)
+    tables.table<number>('summed-1').delete('a')
+    tables.settle()
+    const batch = records({ user: 'a', n: 1 }, { user: 'a', n: -1 })
+    const first = turn.walk(0, batch, 0, undefined)
+    expect(first).toMatchObject({ walked: 0, outputs: [], passed: [], bytes: 0 })
+    expect(first.opens).toMatchObject({ name: 'p-dead-letters', partitions: 6 })
+    expect(tables.rows).toBe(fresh.rows)
+    await openLetters(turn, turn.stage)
+    const second = turn.walk(0, batch, 0, undefined)
+    expect([second.walked, second.opens, lettersOf([second]).length]).toEqual([2, undefined, 1])
+  })
+
+  test('leaves nothing but the event where it is skipped', async () => {
+    const failing = summed(({ n }) => n < 0)
+    const skip: Judge = () => ({ then: 'skip' })
+    const { turn } = await turnOf(pipeline('p').from(keyed).pipe(failing).to(out), { judge: skip })
+    const outcome = turn.walk(0, records({ user: 'a', n: -1 }, { user: 'a', n: 2 }), 0, undefined)
+    expect(values(outcome)).toEqual([{ key: 'a', sum: 2 }])
+    expect(outcome).toMatchObject({ walked: 2, passed: [{ then: 'skip', fault: { record: { position: 1 } } }] })
+  })
+
+  test('keeps its letter when the turn ends before a later one', async () => {
+    const failing = summed(({ n }) => n < 0)
+    const asked: number[] = []
+    const judge: Judge = (fault, passed) => {
+      asked.push(passed)
+      return fault.record.position < 4 ? { then: 'deadLetter', attempts: 3, at: 9 } : { then: 'hold' }
+    }
+    const { turn } = await turnWith(pipeline('p').from(keyed).pipe(failing).to(out), judge)
+    const batch = records(...[1, -1, -2, -3, 5].map(n => ({ user: 'a', n })))
+    const outcome = turn.walk(0, batch, 0, undefined)
+    expect(outcome).toMatchObject({ walked: 3, fault: { record: batch[3] } })
+    expect(lettersOf([outcome]).map(({ position, attempts, at }) => [position, attempts, at])).toEqual([
+      [2, 3, 9],
+      [3, 3, 9],
+    ])
+    expect(asked).toEqual([0, 1, 2])
+  })
+
+  test('does not move time on', async () => {
+    const watching = operator<Click, Click>({
+      name: 'watching',
+      asks: ['time'],
       keeps: 'rows',
-      start: (seat: Seat, next) => {
-        const seen = seat.table<number[]>()
-        seat.atTurnEnd(() => {
-          const all = seen.get('seen') ?? []
-          log.push(`${name} ${all.join()}`)
-          if (fail?.(all)) throw new Error(`${name} fails`)
-          next({ n: 100 })
-        })
-        return ({ n }) => seen.set('seen', [...(seen.get('seen') ?? []), n])
+      start: (_, next) => click => {
+        if (click.n < 0) throw new Error('negative')
+        next(click)
       },
     })
+    const timed = stream<Click>('timed', { time: click => click.at ?? 0 })
+    const { turn } = await turnWith(pipeline('p').from(timed).pipe(watching).to(out))
+    turn.walk(0, records({ n: 1, at: 50 }, { n: -1, at: 9000 }, { n: 1, at: 20 }), 0, undefined)
+    expect(turn.times).toEqual([50])
+  })
 
+  describe('among others in one message', () => {
+    const batched = stream<Click>('batched', { format: 'batch', key: click => click.user as string })
+    const messageOf = (...texts: string[]) =>
+      record(encodeBatch(texts.map((text, i) => ({ key: 'a', time: 100 + i, payload: Buffer.from(text) }))))
+
+    test('costs itself alone', async () => {
+      const { turn } = await turnWith(
+        pipeline('p')
+          .from(batched)
+          .pipe(summed(({ n }) => n < 0))
+          .to(out),
+      )
+      const batch = [messageOf('{"n":1}', '{', '{"n":2}', '{"n":-1}', '{"n":4}'), messageOf('{"n":8}')]
+      const outcome = turn.walk(0, batch, 0, undefined)
+      expect(outcome.walked).toBe(2)
+      expect(resultsOf([outcome])).toEqual([1, 3, 7, 15].map(sum => ({ key: 'a', sum })))
+      expect(lettersOf([outcome]).map(({ index, key, ownTime }) => ({ index, key, ownTime }))).toEqual([
+        { index: 1, key: 'a', ownTime: 101 },
+        { index: 3, key: 'a', ownTime: 103 },
+      ])
+      expect(lettersOf([outcome]).map(payloadOf)).toEqual(['{', '{"n":-1}'])
+      expect(outcome.passed.map(({ fault }) => fault.index)).toEqual([1, 3])
+    })
+
+    test('takes all of them with it where the message itself cannot be read', async () => {
+      const { turn } = await turnWith(pipeline('p').from(batched).to(out))
+      const outcome = turn.walk(0, [record(Buffer.from('no batch')), messageOf('{"n":8}')], 0, undefined)
+      expect(resultsOf([outcome])).toEqual([{ n: 8 }])
+      const [whole] = lettersOf([outcome])
+      expect(whole).not.toHaveProperty('index')
+      expect(payloadOf(whole as DeadLetter)).toBe('no batch')
+    })
+
+    test('holds the whole message up, of which nothing is left behind', async () => {
+      const judge: Judge = ({ index }) => (index === 2 ? { then: 'hold' } : { then: 'skip' })
+      const { turn, tables, fresh } = await turnOf(
+        pipeline('p')
+          .from(batched)
+          .pipe(summed(({ n }) => n < 0))
+          .to(out),
+        { judge },
+      )
+      const outcome = turn.walk(0, [messageOf('{"n":1}', '{"n":-1}', '{"n":-2}')], 0, undefined)
+      expect(outcome).toMatchObject({ walked: 0, outputs: [], passed: [], fault: { index: 2 } })
+      expect(tables.rows).toBe(fresh.rows)
+    })
+
+    test('leaves the end of the turn to the others', async () => {
+      const log: string[] = []
+      const { turn } = await turnWith(pipeline('p').from(batched).pipe(ending('a', log)).to(out))
+      const outcome = turn.walk(0, [messageOf('{"n":1}', '{')], 0, undefined)
+      expect(log).toEqual(['a 1'])
+      expect(resultsOf([outcome])).toEqual([{ n: 100 }])
+    })
+
+    test('each may give as much as a record of its own', async () => {
+      const burst = mergeMap(({ n }: Click) => Array.from({ length: n }, (_, i) => i))
+      const { turn } = await turnWith(
+        pipeline('p')
+          .from(batched)
+          .pipe(burst)
+          .to(stream<number>('out', { partitions: 1 })),
+      )
+      const outcome = turn.walk(0, [messageOf('{"n":60000}', '{"n":60000}', '{"n":100001}')], 0, undefined)
+      expect(outcome.outputs).toHaveLength(120_001)
+      expect(lettersOf([outcome])).toMatchObject([{ index: 2, error: { code: 'TOO_MANY_OUTPUTS' } }])
+    })
+  })
+
+  describe('at the end of a turn', () => {
+    test('is the last one without which it does not fail, and what came after it is walked again', async () => {
+      const log: string[] = []
+      const { turn, tables } = await turnWith(
+        pipeline('p')
+          .from(clicks)
+          .pipe(ending('a', log, seen => seen.includes(3)))
+          .to(out),
+      )
+      const batch = [record({ n: 1 }), record({ n: 3 }), record(Buffer.from('{')), record({ n: 4 })]
+      const outcomes = walkAll(turn, batch)
+      expect(outcomes.map(({ walked }) => walked)).toEqual([2, 2])
+      expect(lettersOf(outcomes).map(({ position, error }) => [position, error.message])).toEqual([
+        [2, 'a fails'],
+        [3, expect.stringContaining('JSON')],
+      ])
+      expect(tables.table('a-1').get('seen')).toEqual([1, 4])
+    })
+
+    test('nothing else is given up, and every step gives what it gives without it', async () => {
+      const counts = aggregate({ count: count() }, { emit: 'turn' })
+      const strict = aggregate(
+        {
+          sum: custom<{ count: number }, number, number>({
+            zero: () => 0,
+            add: (_, value) => value.count,
+            merge: (a, b) => a + b,
+            result: n => {
+              if (n > 3) throw new Error('too many')
+              return n
+            },
+          }),
+        },
+        { emit: 'turn' },
+      )
+      const { turn } = await turnWith(pipeline('p').from(keyed).pipe(counts, strict).to(out))
+      const batch = records(...['a', 'b', 'a', 'a', 'a', 'b'].map(user => ({ user, n: 1 })))
+      const outcomes = walkAll(turn, batch)
+      expect(lettersOf(outcomes).map(({ position }) => position)).toEqual([5])
+      expect(resultsOf(outcomes)).toEqual([
+        { key: 'a', sum: 3 },
+        { key: 'b', sum: 1 },
+        { key: 'b', sum: 2 },
+      ])
+    })
+
+    test('is each of them where it fails with any', async () => {
+      const { turn, tables, fresh } = await turnWith(
+        pipeline('p')
+          .from(clicks)
+          .pipe(ending('a', [], () => true))
+          .to(out),
+      )
+      const outcomes = walkAll(turn, records({ n: 1 }, { n: 2 }, { n: 3 }))
+      expect(lettersOf(outcomes).map(({ position }) => position)).toEqual([1, 2, 3])
+      expect(tables.rows).toBe(fresh.rows)
+    })
+  })
+
+  test('may be given up without a look at it, for a reason of somebody else', async () => {
+    const { turn, tables } = await turnOf(pipeline('p').from(clicks).to(out), { judge: letter })
+    const taken = tables.table<number>('taken')
+    const note = ({ position }: LogRecord) => taken.set('at', position)
+    const kills = new RecordError('KILLS_PROCESS', 'it kills', '')
+    const killer = record(Buffer.from('{'))
+    expect(turn.giveUp(0, killer, note, kills).opens).toBeDefined()
+    expect(taken.get('at')).toBeUndefined()
+    await openLetters(turn, turn.stage)
+    const outcome = turn.giveUp(0, killer, note, kills)
+    expect(outcome).toMatchObject({ walked: 1, passed: [{ then: 'deadLetter' }] })
+    expect(lettersOf([outcome])).toMatchObject([{ position: 1, error: { code: 'KILLS_PROCESS' } }])
+    expect(taken.get('at')).toBe(1)
+    const held = await turnOf(pipeline('p').from(clicks).to(out))
+    expect(held.turn.giveUp(0, killer, note, kills)).toMatchObject({ walked: 0, fault: { record: killer } })
+  })
+
+  describe('changes nothing', () => {
+    type Unit = { readonly user: string; readonly n: number } | '{'
+    const unit = fc.oneof(
+      { weight: 6, arbitrary: fc.record({ user: fc.constantFrom('a', 'b'), n: fc.integer({ min: 0, max: 4 }) }) },
+      { weight: 1, arbitrary: fc.constant<Unit>({ user: 'a', n: -1 }) },
+      { weight: 1, arbitrary: fc.constant<Unit>('{') },
+    )
+    const textOf = (one: Unit) => (one === '{' ? one : JSON.stringify(one))
+    const isGood = (one: Unit): one is Exclude<Unit, '{'> => one !== '{' && one.n >= 0
+    /** What a run gives that never saw the bad ones. */
+    const modelOf = (units: readonly Unit[]) => {
+      const sums = new Map<string, number>()
+      return units.filter(isGood).map(({ user, n }) => {
+        sums.set(user, (sums.get(user) ?? 0) + n)
+        return { key: user, sum: sums.get(user) }
+      })
+    }
+
+    test('for the others: each bad one has one letter, and no record is walked more than twice', async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(unit, { minLength: 1, maxLength: 20 }), async units => {
+          position = 0
+          let calls = 0
+          const failing = summed(({ n }) => (calls++, n < 0))
+          const { turn, tables } = await turnWith(pipeline('p').from(keyed).pipe(failing).to(out))
+          const taken = tables.table<number>('taken')
+          const batch = units.map(one => record(Buffer.from(textOf(one))))
+          const outcomes = walkAll(turn, batch, ({ position }) => taken.set('at', position))
+          expect(outcomes).toHaveLength(1)
+          expect(resultsOf(outcomes)).toEqual(modelOf(units))
+          const bad = batch.filter((_, i) => !isGood(units[i] as Unit))
+          expect(lettersOf(outcomes).map(({ position }) => position)).toEqual(bad.map(({ position }) => position))
+          expect(lettersOf(outcomes).map(payloadOf)).toEqual(bad.map(({ payload }) => Buffer.from(payload).toString()))
+          expect(outcomes[0]?.passed.map(({ fault }) => fault.record)).toEqual(bad)
+          expect(calls).toBeLessThanOrEqual(2 * units.length)
+          expect(taken.get('at')).toBe(units.length)
+        }),
+        { numRuns: 100 },
+      )
+    })
+
+    test('nor in messages of many', async () => {
+      const batched = stream<Click>('batched', { format: 'batch', key: click => click.user as string })
+      const messages = fc.array(fc.array(unit, { minLength: 1, maxLength: 6 }), { minLength: 1, maxLength: 6 })
+      await fc.assert(
+        fc.asyncProperty(messages, async messages => {
+          position = 0
+          let calls = 0
+          const failing = summed(({ n }) => (calls++, n < 0))
+          const { turn } = await turnWith(pipeline('p').from(batched).pipe(failing).to(out))
+          const batch = messages.map(units =>
+            record(encodeBatch(units.map(one => ({ payload: Buffer.from(textOf(one)) })))),
+          )
+          const outcomes = walkAll(turn, batch)
+          expect(resultsOf(outcomes)).toEqual(modelOf(messages.flat()))
+          const bad = messages.flatMap((units, at) =>
+            units.flatMap((one, index) => (isGood(one) ? [] : [{ position: at + 1, index, text: textOf(one) }])),
+          )
+          const found = lettersOf(outcomes).map(one => ({ ...one, text: payloadOf(one) }))
+          expect(found.map(({ position, index, text }) => ({ position, index, text }))).toEqual(bad)
+          expect(calls).toBeLessThanOrEqual(2 * messages.flat().length)
+        }),
+        { numRuns: 100 },
+      )
+    })
+
+    test('also where some fail only at the end of their turn', async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(unit, { minLength: 1, maxLength: 12 }), async units => {
+          position = 0
+          const sealed = operator<Click, { sum: number }>({
+            name: 'sealed',
+            asks: [],
+            keeps: 'rows',
+            start: (seat, next) => {
+              const rows = seat.table<{ sum: number; isTainted: boolean }>()
+              seat.atTurnEnd(() => {
+                const row = rows.get('row')
+                if (row?.isTainted === true) throw new Error('tainted')
+                if (row !== undefined) next({ sum: row.sum })
+              })
+              return ({ n }) => {
+                if (n < 0) throw new Error('negative')
+                const { sum, isTainted } = rows.get('row') ?? { sum: 0, isTainted: false }
+                rows.set('row', { sum: sum + n, isTainted: isTainted || n === 4 })
+              }
+            },
+          })
+          const { turn } = await turnWith(pipeline('p').from(keyed).pipe(sealed).to(out))
+          const batch = units.map(one => record(Buffer.from(textOf(one))))
+          const outcomes = walkAll(turn, batch)
+          const good = units.filter(isGood).filter(({ n }) => n !== 4)
+          const bad = batch.filter((_, i) => !good.includes(units[i] as Exclude<Unit, '{'>))
+          expect(lettersOf(outcomes).map(({ position }) => position)).toEqual(bad.map(({ position }) => position))
+          const last = resultsOf(outcomes).at(-1) as { sum: number } | undefined
+          expect(last?.sum).toBe(good.length === 0 ? undefined : good.reduce((sum, { n }) => sum + n, 0))
+        }),
+        { numRuns: 100 },
+      )
+    })
+  })
+})
+
+describe('at the end of a turn', () => {
   test('steps are called in their order and may push on', async () => {
     const log: string[] = []
     const { turn } = await turnOf(pipeline('p').from(clicks).pipe(ending('a', log), ending('b', log)).to(out))
@@ -518,7 +896,7 @@ describe('a function that chooses', () => {
 
   async function open(turn: Turn, stream: Stream<unknown> | undefined, index: number) {
     if (stream === undefined) throw new Error('nothing to open')
-    turn.addTarget({ index, stream, wire: await wireOf(stream) })
+    turn.addTarget({ index, to: stream, wire: await wireOf(stream) })
   }
 
   test('asks for each stream once, with everything undone, and then writes to it', async () => {
@@ -540,7 +918,7 @@ describe('a function that chooses', () => {
     expect(second).toMatchObject({ walked: 0, outputs: [], opens: even })
     await open(turn, second.opens, 1)
     const third = turn.walk(0, batch, 0, undefined)
-    expect(third.outputs.map(({ target }) => target.stream.name)).toEqual(['odd', 'even', 'odd', 'even', 'odd'])
+    expect(third.outputs.map(({ target }) => target.to.name)).toEqual(['odd', 'even', 'odd', 'even', 'odd'])
     expect(values(third)).toEqual([1, 2, 3, 7, 7].map(n => ({ n })))
   })
 
@@ -549,6 +927,7 @@ describe('a function that chooses', () => {
     ['null', null, 'what is given to to() chose null'],
     ['something in an array', [even, 3], 'chose a value of type number'],
     ['a source', keyed, 'it chose "keyed", a source of pipeline "p", which would never end'],
+    ['its dead letters', stream('p-dead-letters'), 'it chose "p-dead-letters", the stream of its own dead letters'],
     [
       'a stream of others',
       stream('others', { source: { stream: 'OTHERS' } }),

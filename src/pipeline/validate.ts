@@ -6,7 +6,9 @@ import { DefinitionError, messageOf } from '../errors.js'
 import { definitionOf } from '../operators/operator.js'
 import { probe } from '../operators/probe.js'
 import { objectionTo } from '../operators/verdicts.js'
+import { deadLettersName } from '../stream/dead-letters.js'
 import { goodName } from '../stream/name.js'
+import { isSink } from '../stream/sink.js'
 import { isStream, settingsOf, type Stream } from '../stream/stream.js'
 import type { Written, Warning } from './definition.js'
 
@@ -24,7 +26,7 @@ interface Fault {
   readonly mend: string
 }
 
-/** `-` and the stage in the names of its ledgers. */
+/** For the names of its ledgers and its dead letters. */
 const SPARE_LETTERS = 20
 
 /** Throws a `DefinitionError` that lists all that is wrong; `BAD_PIPELINE` when that is more than one thing. */
@@ -33,10 +35,12 @@ export function checked(written: Written): Checked {
   const faults = [
     ...nameFaults(written.name),
     ...sourceFaults(written.sources),
+    ...letterFaults(written),
     ...steps.flatMap(({ faults }, index) =>
       faults.map(fault => ({ ...fault, what: `step ${index + 1} ${fault.what}` })),
     ),
     ...targetFaults(written.target, written.sources),
+    ...sinkFaults(written),
   ]
   if (faults.length > 0) throw errorOf(written.name, faults)
   const unreadable = steps.flatMap(({ unreadable }, index) => (unreadable ? [index + 1] : []))
@@ -90,7 +94,7 @@ function countFaults(streams: readonly Stream<unknown>[]): Fault[] {
 }
 
 function targetFaults(target: unknown, sources: readonly unknown[]): Fault[] {
-  if (typeof target === 'function') return []
+  if (typeof target === 'function' || isSink(target)) return []
   if (!isStream(target)) return [bad(`its target is ${given(target)}, which is no stream`, mendOfStream(target))]
   const faults: Fault[] = []
   if (settingsOf(target).source !== undefined) {
@@ -100,6 +104,34 @@ function targetFaults(target: unknown, sources: readonly unknown[]): Fault[] {
   if (sources.some(source => isStream(source) && source.name === target.name)) {
     faults.push(bad(`it writes to its own source "${target.name}", and would never end`, 'write to another stream'))
   }
+  return faults
+}
+
+function sinkFaults({ target, sinks }: Written): Fault[] {
+  const listed: readonly unknown[] = Array.isArray(sinks) ? sinks : [sinks]
+  if (listed.length > 0 && typeof target !== 'function') {
+    return [
+      bad(
+        'it names sinks beside a target',
+        'name those that a function chooses, as to(value => ..., { sinks: [...] })',
+      ),
+    ]
+  }
+  const strangers = listed.filter(one => !isSink(one)).map(given)
+  const known = listed.filter(one => isSink(one))
+  const twice = known.filter((sink, index) => known.findIndex(({ name }) => name === sink.name) < index)
+  return [
+    ...strangers.map(what => bad(`its sinks have ${what}, which is no sink`, "give sinks, as sink('rows', { write })")),
+    ...twice.map(({ name }) => bad(`its sinks have two of the name "${name}"`, 'name it once')),
+  ]
+}
+
+/** A record of these that fails would become another of them, without end; and nothing else belongs among them. */
+function letterFaults({ name, sources, target }: Written): Fault[] {
+  const isOwn = (one: unknown) => isStream(one) && one.name === deadLettersName(name)
+  const faults: Fault[] = []
+  if (sources.some(isOwn)) faults.push(bad('it reads its own dead letters', 'read them by a pipeline of another name'))
+  if (isOwn(target)) faults.push(bad('it writes to the stream of its own dead letters', 'write to another stream'))
   return faults
 }
 
@@ -157,7 +189,7 @@ function given(value: unknown): string {
   if (Array.isArray(value)) return 'an array'
   if ('then' in value) return 'a promise'
   if ('subscribe' in value) return 'an Observable'
-  if ('kind' in value && value.kind === 'pipeline') return 'a pipeline'
+  if ('kind' in value && (value.kind === 'pipeline' || value.kind === 'sink')) return `a ${value.kind}`
   if ('pipe' in value && 'as' in value) return 'a flow'
   return 'an object'
 }

@@ -25,11 +25,13 @@ export interface InputState {
   readonly mark: { readonly position: Position; readonly hash: string } | undefined
 }
 
-/** How far the outputs to one stream are out. */
+/** How far the outputs to one target are out. */
 export interface TargetState {
-  readonly stream: string
+  /** Of the stream, or what `targetName` makes of that of a sink. */
+  readonly name: string
+  /** Of the stream; a sink has none. */
   readonly incarnation: string
-  /** Every output that is not confirmed stands above this position, if it is stored at all. */
+  /** Every output that is not confirmed stands above this position of the stream, if it is stored at all. */
   readonly floor: Position
   /** Partitions with outputs that were not confirmed, or that this entry adds to. Of all others all are confirmed. */
   readonly partitions: readonly TargetPartition[]
@@ -77,8 +79,8 @@ export function writeState(out: OctetWriter, { inputs, targets }: EntryState): v
     if (mark !== undefined) out.raw(Buffer.from(mark.hash, 'hex'))
   }
   out.varint(targets.length)
-  for (const { stream, incarnation, floor, partitions } of targets) {
-    out.text(stream)
+  for (const { name, incarnation, floor, partitions } of targets) {
+    out.text(name)
     out.text(incarnation)
     out.varint(floor)
     out.varint(partitions.length)
@@ -105,14 +107,14 @@ export function readState(from: OctetReader): EntryState {
   }
   const targets: TargetState[] = []
   for (let count = from.varint(); count > 0; count--) {
-    const stream = from.text(from.varint())
+    const name = from.text(from.varint())
     const incarnation = from.text(from.varint())
     const floor = from.varint()
     const partitions: TargetPartition[] = []
     for (let left = from.varint(); left > 0; left--) {
       partitions.push({ partition: from.varint(), confirmed: from.varint(), first: from.varint() })
     }
-    targets.push({ stream, incarnation, floor, partitions })
+    targets.push({ name, incarnation, floor, partitions })
   }
   return { inputs, targets }
 }

@@ -9,6 +9,7 @@ import type { LogStream } from '../log/log.js'
 import { START, type LogRecord, type Position } from '../log/record.js'
 import { bodyReader, readOutputs, readState, type EntryOutput, type EntryState, type TargetState } from './entry.js'
 import { unseal, type Sealed } from './message.js'
+import { decodeNotes, UNSUSPECTED, type Left, type Notes } from './notes.js'
 import { Tables } from './tables.js'
 
 /** A message that the log still holds. */
@@ -56,6 +57,8 @@ export class Recovery {
   /** False amid an entry whose first parts a purge has taken, and which nothing rests on therefore. */
   #isWhole = false
   #entries: Entry[] = []
+  #notes: Notes = UNSUSPECTED
+  #commits = 0
 
   constructor(
     private readonly incarnation: string,
@@ -81,7 +84,8 @@ export class Recovery {
     this.position = record.position
     const { kind, part } = message
     this.#isWhole ||= part === 0
-    if (this.#isWhole && kind !== 'claim' && part !== this.#parts.length) {
+    const isPiece = kind === 'part' || kind === 'commit'
+    if (this.#isWhole && isPiece && part !== this.#parts.length) {
       throw broken(`${where} is part ${part} of an entry, and follows ${this.#parts.length}`)
     }
     if (kind === 'part') {
@@ -89,19 +93,30 @@ export class Recovery {
       return
     }
     if (message.floor > this.floor) this.floor = message.floor
+    if (kind === 'commit') this.#commits++
+    else if (!isPiece) {
+      this.#notes = decodeNotes(message.body, where)
+      this.#commits = 0
+    }
     // Parts that a claim follows are of an owner that did not live to write the last one.
     if (kind === 'commit' && this.#isWhole) this.#apply(message, record, where)
     this.#parts = []
   }
 
+  /** How the last owner ended, as far as it can be seen. */
+  get left(): Left {
+    const how = this.tail === undefined ? 'new' : this.tail.kind === 'release' ? 'released' : 'cut off'
+    return { notes: this.#notes, commits: this.#commits, how }
+  }
+
   /** The outputs of entries of which one at least is not confirmed, oldest first. To be asked once, at the end. */
   outbox(): Outbox[] {
     const confirmed = new Map<string, number>()
-    for (const { stream, partitions } of this.state?.targets ?? []) {
-      for (const target of partitions) confirmed.set(`${stream}/${target.partition}`, target.confirmed)
+    for (const { name, partitions } of this.state?.targets ?? []) {
+      for (const target of partitions) confirmed.set(`${name}/${target.partition}`, target.confirmed)
     }
-    const pending = ({ stream }: TargetState, partition: number, number: number) =>
-      number > (confirmed.get(`${stream}/${partition}`) ?? Infinity)
+    const pending = ({ name }: TargetState, partition: number, number: number) =>
+      number > (confirmed.get(`${name}/${partition}`) ?? Infinity)
     const found: Outbox[] = []
     for (const { number, hash, time, targets, rest } of this.#entries) {
       if (!targets.some(target => target.partitions.some(({ partition }) => pending(target, partition, Infinity)))) {
@@ -110,9 +125,10 @@ export class Recovery {
       const outputs = readOutputs(rest)
       const next = targets.map(({ partitions }) => new Map(partitions.map(one => [one.partition, one.first])))
       const isPending = outputs.map(({ target, partition }) => {
-        const numbers = next[target] as Map<number, number>
-        const n = numbers.get(partition) as number
-        numbers.set(partition, n + 1)
+        const numbers = next[target]
+        const n = numbers?.get(partition)
+        if (n === undefined) throw rest.fault('it has an output for a partition that it does not name')
+        numbers?.set(partition, n + 1)
         return pending(targets[target] as TargetState, partition, n)
       })
       if (isPending.includes(true)) found.push({ number, hash, time, targets, outputs })

@@ -10,6 +10,8 @@ import type { Ports } from '../log/ports.js'
 import type { Tell } from '../telemetry/events.js'
 import { BUCKET, bucketOf, KeptStreams, streamFrom, type BucketOf, type KeptStream } from './kept.js'
 import { goodName } from './name.js'
+import { sinkSettingsOf, type Sink } from './sink.js'
+import { SinkWire } from './sink-wire.js'
 import { settingsOf, type Stream } from './stream.js'
 import { Wire } from './wire.js'
 
@@ -59,6 +61,11 @@ export class Streams {
     const codec = await settingsOf(stream).codec.open(this.#schemas, use)
     const turn = Math.floor(this.#chance.fraction() * stream.partitions)
     return { stream, log, wire: new Wire(stream, codec, this.#ports.log, turn) }
+  }
+
+  /** Makes a sink's codec ready. Of the sink itself the log knows nothing. Rejects as the codec does. */
+  async openSink<T>(sink: Sink<T>): Promise<SinkWire<T>> {
+    return new SinkWire(sink, await sinkSettingsOf(sink).codec.open(this.#schemas, 'write'))
   }
 
   /**

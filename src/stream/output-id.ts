@@ -23,10 +23,10 @@ export interface Out {
   readonly entry: string
 }
 
-/** The writer of outputs for one target partition; all of its ids begin so. */
+/** The writer of outputs for one target, a partition of a stream or a sink as `targetName` has it; all of its ids begin so. */
 export function outputWriter(
   from: { readonly pipeline: string; readonly incarnation: string; readonly stage: number; readonly partition: number },
-  target: number,
+  target: number | string,
 ): string {
   return `${from.pipeline}/${from.incarnation}/${from.stage}.${from.partition}>${target}`
 }

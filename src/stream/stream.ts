@@ -22,7 +22,7 @@ export interface Takes<in T> {
 
 // Symbol.for, so that definitions made by one copy of the package are known to another.
 const GIVES: unique symbol = Symbol.for('stream-node.gives')
-const TAKES: unique symbol = Symbol.for('stream-node.takes')
+export const TAKES: unique symbol = Symbol.for('stream-node.takes')
 const SETTINGS: unique symbol = Symbol.for('stream-node.stream/1')
 
 /** Something to read. */
@@ -186,7 +186,8 @@ function partitionsFrom<T>(where: string, { partitions, source }: StreamOptions<
   return count
 }
 
-function codecFrom<T>(where: string, codec: Codec<T> | OwnCodec<T> | undefined): Codec<T> {
+/** The codec that was given, or ours. Throws `BAD_OPTION` for what is none. */
+export function codecFrom<T>(where: string, codec: Codec<T> | OwnCodec<T> | undefined): Codec<T> {
   if (codec === undefined) return json<T>()
   const { open, encode, decode } = Object(codec) as Partial<Codec<T> & OwnCodec<T>>
   if (typeof encode === 'function' && typeof decode === 'function') return ownCodec(where, codec as OwnCodec<T>)

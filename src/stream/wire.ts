@@ -13,7 +13,7 @@ import { decodeBatch, encodeBatch, type Framed } from './batch.js'
 import type { Key } from './key.js'
 import { partitionOf } from './partitioner.js'
 import { isReserved, StreamRecord } from './record.js'
-import { settingsOf, type Stream, type StreamSettings } from './stream.js'
+import { settingsOf, type Format, type Stream, type StreamSettings } from './stream.js'
 
 export const KEY_HEADER = 'Sn-Key'
 export const TIME_HEADER = 'Sn-Time'
@@ -32,8 +32,17 @@ export interface FramedFor extends Framed {
   readonly partition: number
 }
 
+/** Makes values what an entry of a ledger holds of them, each with its target partition. */
+export interface Framer<in T> {
+  readonly format: Format
+  /** How large a record may be. */
+  readonly limits: { readonly recordBytesMax: number }
+  /** Throws what the rules and the codec of the target throw. */
+  frame(value: T, about: About): FramedFor
+}
+
 /** Writes and reads the records of one stream through an opened codec. */
-export class Wire<T> {
+export class Wire<T> implements Framer<T> {
   readonly #settings: StreamSettings<T>
   #turn: number
   #readable = false
@@ -50,6 +59,10 @@ export class Wire<T> {
   ) {
     this.#settings = settingsOf(stream)
     this.#turn = turn
+  }
+
+  get format(): Format {
+    return this.#settings.format
   }
 
   /**
@@ -76,7 +89,7 @@ export class Wire<T> {
     const value = this.#valid(given, 'encode')
     const partition = this.#partition(value, about, about.id)
     if (about.headers !== undefined) checkHeaders(this.stream.name, about.headers)
-    if (about.key !== undefined) checkUnicode(this.stream.name, about.key)
+    if (about.key !== undefined) checkUnicode(`stream "${this.stream.name}"`, about.key)
     const payload = this.#payload(value, about)
     return { partition, key: about.key, time: about.time, headers: about.headers, payload }
   }
@@ -289,13 +302,14 @@ function checkHeaders(name: string, headers: Readonly<Record<string, string>>): 
 }
 
 function encodeKey(name: string, key: Key): string {
-  checkUnicode(name, key)
+  checkUnicode(`stream "${name}"`, key)
   return encodeURIComponent(key)
 }
 
-function checkUnicode(name: string, key: Key): void {
+/** Throws `BAD_KEY` for a key that no UTF-8 text can carry. `where`: `stream "clicks"`. */
+export function checkUnicode(where: string, key: Key): void {
   if (!/\p{Surrogate}/u.test(key)) return
-  const what = `a key for stream "${name}" holds half of a surrogate pair, which no UTF-8 text can`
+  const what = `a key for ${where} holds half of a surrogate pair, which no UTF-8 text can`
   throw new DefinitionError('BAD_KEY', what, 'cut texts between whole characters')
 }
 
