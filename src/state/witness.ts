@@ -3,6 +3,7 @@
  * that is behind its witness has lost what it acknowledged.
  */
 import { pause, type Chance } from '../clock.js'
+import { boundedJson } from '../codec/bounded-json.js'
 import { FencedError, IntegrityError } from '../errors.js'
 import type { Bucket, Revision } from '../log/bucket.js'
 import { untilAnswered, type Asking } from '../log/until-answered.js'
@@ -138,9 +139,7 @@ export function lifeIn(value: Uint8Array): string | undefined {
 /** What an entry says. Throws `BAD_LOG` for one that is none; `key` is to be said then. */
 export function decodeWitness(value: Uint8Array, key: string): Written {
   try {
-    const { version, incarnation, fence, number, hash } = JSON.parse(Buffer.from(value).toString()) as Written & {
-      version: unknown
-    }
+    const { version, incarnation, fence, number, hash } = boundedJson(value) as Written & { version: unknown }
     if (version === 1 && typeof incarnation === 'string' && typeof hash === 'string') {
       if (isCount(fence) && isCount(number)) return { incarnation, fence, number, hash }
     }

@@ -10,7 +10,7 @@ import type { Bucket, BucketSpec, Entry, Revision, Watch } from '../bucket.js'
 import type { Ending } from '../log.js'
 import { closedError, Feed } from './feed.js'
 import type { Step } from './feed.js'
-import { decodeTail, encodeTail, freshTail, POSITION_MAX } from './layout.js'
+import { decodeEntry, decodeTail, encodeEntry, encodeTail, freshTail, POSITION_MAX } from './layout.js'
 import { checkName, differs, nextId } from './log.js'
 import type { Ground } from './stream.js'
 import { failedEnding, refused } from './writer.js'
@@ -21,8 +21,6 @@ interface Listed {
 }
 
 const BUCKET = 'bucket '
-// Revision, time, and whether the entry is only the trace of a deletion.
-const PREFIX = 17
 // A watcher in this or another process looks every few milliseconds; one that slept longer than this begins anew.
 const TRACE_MS = 3_600_000
 const SWEEP = 4
@@ -46,6 +44,14 @@ export async function openBucket(ground: Ground, spec: BucketSpec): Promise<Buck
     throw new DefinitionError('STREAM_DIFFERS', what, 'ask for what is there, or give it another name', { facts })
   }
   return new EmbeddedBucket(ground, listed)
+}
+
+/** A bucket as it stands; undefined when there is none. */
+export function findBucket(ground: Ground, name: string): Bucket | undefined {
+  if (ground.link.closed) throw closedError()
+  ground.store.refresh()
+  const listed = ground.store.catalog.get(BUCKET + name) as Listed | undefined
+  return listed && new EmbeddedBucket(ground, listed)
 }
 
 function make(ground: Ground, name: string, spec: BucketSpec): Listed {
@@ -213,22 +219,6 @@ class BucketWatch extends Feed<readonly Entry[]> {
   }
 
   protected override release(): void {}
-}
-
-function encodeEntry(revision: Revision, time: number, value: Uint8Array | undefined): Buffer {
-  const stored = Buffer.allocUnsafeSlow(PREFIX + (value?.length ?? 0))
-  stored.writeDoubleLE(revision, 0)
-  stored.writeDoubleLE(time, 8)
-  stored.writeUInt8(value === undefined ? 1 : 0, 16)
-  if (value !== undefined) stored.set(value, PREFIX)
-  return stored
-}
-
-function decodeEntry(key: string, stored: Uint8Array | undefined): Entry | undefined {
-  if (stored === undefined) return undefined
-  const view = new DataView(stored.buffer, stored.byteOffset, stored.byteLength)
-  const value = stored[16] === 1 ? undefined : stored.subarray(PREFIX)
-  return { key, value, revision: view.getFloat64(0, true), time: view.getFloat64(8, true) }
 }
 
 function elsewhere(key: string, revision: Revision, at: Revision): FencedError {

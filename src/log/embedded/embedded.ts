@@ -9,6 +9,7 @@ import type { Chance, Clock } from '../../clock.js'
 import { badOption, knownOptions } from '../../options.js'
 import type { Tell } from '../../telemetry/events.js'
 import type { Bucket, BucketSpec } from '../bucket.js'
+import type { Examiner } from '../examiner.js'
 import type { Ports } from '../ports.js'
 import { Anchor } from './anchor.js'
 import { openBucket } from './bucket.js'
@@ -87,6 +88,7 @@ async function openFolder(
   const door = new Door(dataDir, around.chance)
   const ports = new EmbeddedPorts(store, around, {
     description: `embedded log in ${dataDir}`,
+    folder: dataDir,
     meet: meetInFolder(store, door),
     shared: true,
     anchor,
@@ -138,6 +140,8 @@ function openInMemory(around: Surroundings): Ports {
 
 interface Setting {
   readonly description: string
+  /** Absent where the log is in memory. */
+  readonly folder?: string
   readonly meet: Meet
   /** Whether other processes can open the same log. */
   readonly shared: boolean
@@ -168,6 +172,11 @@ class EmbeddedPorts implements Ports {
 
   bucket(spec: BucketSpec): Promise<Bucket> {
     return openBucket(this.#ground, spec)
+  }
+
+  async examiner(): Promise<Examiner> {
+    const { EmbeddedExaminer } = await import('./examiner.js')
+    return new EmbeddedExaminer(this.#ground, this.log, this.setting.folder)
   }
 
   /** Adds what is to be done at close while the store is still open. */

@@ -9,7 +9,7 @@ import { DefinitionError, messageOf } from '../../errors.js'
 import type { Sync } from './store.js'
 
 /** Another number means: written by something that we cannot follow. */
-const FORMAT = 1
+export const FORMAT = 1
 const FORMAT_FILE = 'stream-node.json'
 /** What LMDB calls its file. */
 export const DATA_FILE = 'data.mdb'

@@ -39,6 +39,16 @@ export async function claim(store: Store, folder: string, owner: Owner): Promise
   }
 }
 
+/** The node that runs on the folder now, if there is one. */
+export async function ownerOf(store: Store): Promise<Owner | undefined> {
+  store.refresh()
+  const there = store.catalog.get(NODE) as Owner | undefined
+  if (there === undefined) return undefined
+  const socket = await reach(there.address)
+  socket?.destroy()
+  return socket === undefined ? undefined : there
+}
+
 /** Gives the folder up, if it is still ours. */
 export async function release(store: Store, owner: Owner): Promise<void> {
   await store.write(() => {

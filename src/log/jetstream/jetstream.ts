@@ -26,6 +26,10 @@ export async function openJetStream(options: JetStreamOptions, tools: Tools): Pr
       if (spec.name === NOTES_BUCKET) await notes.checked()
       return bucket
     },
+    async examiner() {
+      const { JetStreamExaminer } = await import('./examiner.js')
+      return new JetStreamExaminer(link, writer)
+    },
     close: () => link.close(),
   }
 }

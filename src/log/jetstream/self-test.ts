@@ -8,12 +8,21 @@ import { NOTES_BUCKET } from './floors.js'
 import type { Link } from './link.js'
 import type { Writer } from './writer.js'
 
-const PROBE = `$KV.${NOTES_BUCKET}.probe`
+/** Where it is tried out: an entry that nothing rests on. */
+export const PROBE = `$KV.${NOTES_BUCKET}.probe`
 /** A position that no stream reaches. */
 const NEVER = 2 ** 53 - 1
 
+/** How the test ended: the server refuses what it must; we may not write there; it cannot be asked just now. */
+export type Verdict = 'safe' | 'untested' | 'away'
+
 /** Rejects with `UNSAFE_SERVER` when the server stores what it must refuse; false when it cannot be asked just now. */
 export async function checkServer(link: Link, writer: Writer): Promise<boolean> {
+  return (await testServer(link, writer)) !== 'away'
+}
+
+/** Likewise, and tells more of how it ended. */
+export async function testServer(link: Link, writer: Writer): Promise<Verdict> {
   const lane = writer.lane(`KV_${NOTES_BUCKET}`)
   const send = (headers: Record<string, string> | undefined, id: string | undefined) =>
     writer.append(lane, PROBE, encodeHeaders(headers, id), Buffer.from(link.tools.chance.name()))
@@ -24,7 +33,8 @@ export async function checkServer(link: Link, writer: Writer): Promise<boolean> 
   if (first.ending === 'stored' && second.ending === 'stored' && !second.repeat) {
     throw unsafe(link, 'stored a write twice under one id')
   }
-  return expected.ending === 'refused' && expected.why !== 'unavailable'
+  if (expected.ending !== 'refused' || expected.why === 'unavailable') return 'away'
+  return expected.why === 'expected' ? 'safe' : 'untested'
 }
 
 function unsafe(link: Link, what: string): DefinitionError {

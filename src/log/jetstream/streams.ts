@@ -126,8 +126,9 @@ function windowOf({ dedupWindowMs, retention }: StreamSpec): number {
   return Math.min(dedupWindowMs, retention.ageMs ?? dedupWindowMs)
 }
 
-function specOf(config: StreamConfig): StreamSpec {
-  const { subjects } = config
+/** What a stream is, by its settings; one whose subjects are not ours is read as the source of others. */
+export function specOf(config: StreamConfig): StreamSpec {
+  const subjects = subjectsIn(config)
   const ours = subjects.length > 0 && subjects.every((subject, partition) => subject === `${config.name}.${partition}`)
   return {
     name: config.name,
@@ -143,11 +144,16 @@ function specOf(config: StreamConfig): StreamSpec {
   }
 }
 
+/** The client's type has them always; a mirror has none. */
+function subjectsIn({ subjects = [] }: { readonly subjects?: readonly string[] }): readonly string[] {
+  return subjects
+}
+
 /** Throws when a stream is not as asked for, naming each difference with both values. */
 function verify(spec: StreamSpec, config: StreamConfig): void {
   const there = specOf(config)
   if (there.source !== undefined) {
-    const what = `there is a JetStream stream "${spec.name}" with the subjects ${config.subjects.join(', ')}, which is none of ours`
+    const what = `there is a JetStream stream "${spec.name}" with the subjects ${subjectsIn(config).join(', ')}, which is none of ours`
     const mend = `choose another name, or read it with source: { stream: '${spec.name}', subject: ... }`
     throw new DefinitionError('STREAM_DIFFERS', what, mend)
   }
