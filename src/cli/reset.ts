@@ -86,7 +86,7 @@ function checkSame({ from, drops, begunAt }: Reset, flags: ResetFlags): void {
 function announced(
   pipeline: string,
   log: string,
-  { ledgers, unfinished }: Lives,
+  { ledgers, sinks, unfinished }: Lives,
   { from, drops }: Pick<Reset, 'from' | 'drops'>,
   outputs: readonly string[],
 ): readonly string[] {
@@ -98,6 +98,7 @@ function announced(
     `  goes: all that its ${counted(partitions, 'partition')} remember (${ledgers.map(({ name }) => name).join(', ')})`,
     ...(drops.length === 0 ? [] : [`  goes: the records of ${drops.join(', ')}`]),
     ...(stay.length === 0 ? [] : [`  stays: ${stay.join(', ')}, which get all results again, as new ones`]),
+    ...sinks.map(name => `  stays: what sink ${name} has, which gets all results again, under other ids`),
     `  its next run reads its sources ${inWords(from)}`,
   ]
 }

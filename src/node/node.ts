@@ -82,6 +82,7 @@ export async function runNode(ports: Ports, definitions: readonly Definition[], 
   const streams = new Streams(ports, parts)
   for (const source of new Set(stages.flatMap(stage => stage.sources))) await streams.open(source, 'read')
   for (const target of new Set(stages.flatMap(stage => stage.targets))) await streams.open(target, 'write')
+  for (const sink of new Set(stages.flatMap(stage => stage.sinks))) await streams.openSink(sink)
   const solo = new Solo(clock)
   const seats = stagesByPipeline(stages).flatMap(ofPipeline => {
     const family = new Family((ofPipeline[0] as Stage).rules.supervise.strategy)
