@@ -31,15 +31,15 @@ async function streamOf(...counts: readonly number[]): Promise<OpenStream<unknow
   return open as OpenStream<unknown>
 }
 
-function inputOf(open: OpenStream<unknown>, known: InputState | undefined): Promise<Input> {
+function inputOf(open: OpenStream<unknown>, known: InputState | undefined, from?: number): Promise<Input> {
   const cursors = new Tables().table<Cursor>('input')
-  return Input.open({ index: 0, open, partition: 0, known, cursors, limits, tell: silent })
+  return Input.open({ index: 0, open, partition: 0, known, from, cursors, limits, tell: silent })
 }
 
 /** Walks what an input brings until it stands at a position; gives what it would note then, and what it brought. */
-async function readTo(open: OpenStream<unknown>, known: InputState | undefined, end: number) {
+async function readTo(open: OpenStream<unknown>, known: InputState | undefined, end: number, from?: number) {
   const mailbox = new Mailbox({ mailboxRecordsMax: 5, mailboxBytesMax: 10_000 })
-  const input = await inputOf(open, known)
+  const input = await inputOf(open, known, from)
   const fed = input.feed(mailbox).catch((error: unknown) => mailbox.kill(error))
   const found: number[] = []
   const stands: number[] = []
@@ -102,4 +102,20 @@ test('a stream that holds another record where it was read, that ends before, or
   await expect(readTo(open, { ...state, mark }, Infinity)).rejects.toMatchObject({ code: 'LOG_REWOUND' })
   await expect(inputOf(open, { ...state, position: 8 })).rejects.toMatchObject({ code: 'LOG_REWOUND' })
   await expect(inputOf(open, { ...state, incarnation: 'x' })).rejects.toMatchObject({ code: 'STREAM_RECREATED' })
+})
+
+test('who begins at a time reads what the log took then or later, and knows that something came before', async () => {
+  const open = await streamOf(3)
+  const before = (await open.log.last(0))?.time ?? 0
+  await expect.poll(() => Math.floor(systemClock.now())).toBeGreaterThan(before + 1)
+  const from = before + 1
+  for (let i = 0; i < 2; i++) await open.log.append({ partition: 0, payload: Buffer.from('"new"') })
+  const { found, state } = await readTo(open, undefined, 5, from)
+  expect(found).toEqual([4, 5])
+  expect(state).toMatchObject({ position: 5, foreignAfter: 5, fromStart: false })
+  // What it knows counts before that.
+  expect((await readTo(open, { ...state, position: 1, foreignAfter: 1, mark: undefined }, 5, from)).found).toEqual([
+    2, 3, 4, 5,
+  ])
+  expect((await inputOf(open, undefined, from + 1_000_000)).position).toBe(5)
 })

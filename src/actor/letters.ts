@@ -178,6 +178,8 @@ export class Letters {
   /** The records at these positions, as far as they are there; one may come twice. */
   async *#standing(log: LogStream, wanted: readonly Position[]): AsyncGenerator<LogRecord, undefined> {
     const [first = 1] = wanted
+    const { last } = await this.#sure(() => log.extent())
+    if (first > last) return
     try {
       yield* this.#after(Math.max(START, first - 1), log, wanted)
     } catch (error) {

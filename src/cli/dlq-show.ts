@@ -1,7 +1,7 @@
 /** `dlq show`: all that one dead letter says, with its bytes as the stream's kept definition reads them. */
 import type { OpenLog } from '../client/connect.js'
-import { DefinitionError, IntegrityError, messageOf } from '../errors.js'
-import { recordAt } from '../log/record-at.js'
+import { DefinitionError, messageOf } from '../errors.js'
+import { isGone, recordAt } from '../log/record-at.js'
 import { START, type LogRecord, type Position } from '../log/record.js'
 import {
   deadLettersName,
@@ -62,7 +62,7 @@ async function found({ ports }: OpenLog, pipeline: string, partition: number, po
       }
     }
   } catch (error) {
-    if (!(error instanceof IntegrityError) || error.code !== 'OVERRUN') throw error
+    if (!isGone(error)) throw error
   }
   if (letter !== undefined) return { letter, resolution }
   const what = `no dead letter of pipeline "${pipeline}" stands at ${placeOf(partition, position)}`

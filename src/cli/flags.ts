@@ -47,4 +47,19 @@ export interface RunFlags extends Flags {
   readonly drain?: true
   readonly name?: string
   readonly logLevel: string
+  readonly watchdog: string
+  readonly respawn?: true
+}
+
+export interface DlqFlags extends Flags {
+  readonly partition?: string
+  readonly limit?: string
+  readonly error?: string
+  readonly all?: true
+}
+
+export interface ResetFlags extends Flags {
+  readonly from: string
+  readonly outputs?: true
+  readonly yes?: true
 }

@@ -19,6 +19,6 @@ export async function recordAt(log: LogStream, partition: number, position: Posi
 }
 
 /** Whether a reading ended because records that it was to begin with are gone, or never were. */
-function isGone(error: unknown): boolean {
+export function isGone(error: unknown): boolean {
   return error instanceof IntegrityError && (error.code === 'OVERRUN' || error.code === 'LOG_REWOUND')
 }
