@@ -128,9 +128,15 @@ class SeedRun {
     // Counted first: as long as some are missing, there is nothing to parse.
     const holds = (name: string, due: number) => (this.world.server.streams.get(name)?.records.length ?? 0) >= due
     return (
-      this.#outputNames().every((name, index) => holds(name, outputsDue(given, this.#takes(index)))) &&
+      this.#outputNames().every((name, index) => holds(name, this.#due(name, index))) &&
       this.#letterNames().every(({ name, by }) => holds(name, lettersDue(given, by).length))
     )
+  }
+
+  /** How many outputs must come into the stream of this index. */
+  #due(name: string, index: number): number {
+    const ofFirst = outputsDue(this.given, this.#takes(index))
+    return name === 'out-last' ? ofFirst - lettersDue(this.given, 'second').length : ofFirst
   }
 
   /** Publishers, some of whom repeat themselves, bring records in all the time. */
