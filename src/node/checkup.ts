@@ -33,6 +33,8 @@ export async function checkup(ports: Ports, pipelines: readonly Definition[] | u
   const found = [
     ...(await examiner.examine(uses, NODE_SIGNALS)),
     ...(stages === undefined || bucket === undefined ? [] : await look(() => definitions(bucket, stages), [])),
+    ...(stages === undefined ? [] : await look(() => copies(ports, stages), [])),
+    ...(stages ?? []).flatMap(edges),
     ...(await look(() => ledgers(ports, bucket, places, uses), [])),
     ...(await look(() => letters(ports, uses), [])),
   ]
@@ -152,6 +154,38 @@ async function definitions(bucket: Bucket, stages: readonly Stage[]): Promise<Fi
   }
   for (const stream of new Set(stages.flatMap(({ sources }) => sources))) await verify(stream, 'read')
   for (const stream of new Set(stages.flatMap(({ targets }) => targets))) await verify(stream, 'write')
+  return findings
+}
+
+/** What a pipeline writes to beside the streams that are known beforehand. */
+function edges({ pipeline, choose, sinks }: Stage): Finding[] {
+  const findings: Finding[] = sinks.map(({ name }) => {
+    const what = `"${name}" is written after the commit, and again after a crash: once where it takes the ids of records`
+    return { level: 'ok', check: 'sink', what }
+  })
+  if (choose === undefined) return findings
+  const what = `pipeline "${pipeline}" chooses its targets by a function: which they are shows only when it runs`
+  const mend = 'look without files, at all streams that are there'
+  return [...findings, { level: 'unknown', check: 'targets', what, mend }]
+}
+
+/** Whether each ledger is worth as much as what it is made of. */
+async function copies({ log }: Pick<Ports, 'log'>, stages: readonly Stage[]): Promise<Finding[]> {
+  const findings: Finding[] = []
+  for (const { pipeline, index, sources } of stages) {
+    const name = ledgerName(pipeline, index)
+    const ledger = await log.find(name)
+    if (ledger === undefined) continue
+    for (const source of sources) {
+      const { replicas = 1 } = (await log.find(settingsOf(source).source?.stream ?? source.name))?.spec ?? {}
+      if (replicas <= ledger.spec.replicas) continue
+      const there = ledger.spec.replicas === 1 ? 'one copy' : `${ledger.spec.replicas} copies`
+      const what = `${there}, and its source "${source.name}" has ${replicas}`
+      const means = 'P1, P6: what is lost with it cannot be read from the source again as it was'
+      const mend = `give it as many copies: "nats stream edit ${name} --replicas ${replicas}"`
+      findings.push({ level: 'weak', check: 'ledger copies', stream: name, what, means, mend })
+    }
+  }
   return findings
 }
 
