@@ -111,7 +111,7 @@ class World {
     const solo = new Solo(noTime)
     for (const [index, model] of this.models.entries()) void this.#own(model, index, solo)
     const killAfter = this.kills < this.history.kills ? this.dice.below(60 * this.models.length) : Infinity
-    for (let step = 0; this.#isAlive && this.#working > 0; step++) {
+    for (let step = 0; this.#isAtWork; step++) {
       if (step >= killAfter && this.#decisive.size === 0) {
         this.kills++
         this.#isAlive = false
@@ -124,6 +124,10 @@ class World {
     }
     if (this.#isAlive) for (const model of this.models) model.how = 'released'
     else this.deaths++
+  }
+
+  get #isAtWork(): boolean {
+    return this.#isAlive && this.#working > 0
   }
 
   /** Until the others had their turn, or for ever. */
@@ -233,4 +237,87 @@ test('whoever kills the process, each record that does is passed over, and no ot
     }),
     { numRuns: 150 },
   )
+})
+
+/** A trial with everything at hand. */
+function tried(notes: Notes, solo = new Solo(noTime)) {
+  const seat = solo.seat(() => {})
+  const marks: Notes[] = []
+  const source = { stream: 'in', position: 3 }
+  const state = { isIdle: true, othersWalk: [] as boolean[] }
+  const other = solo.seat(() => {})
+  const trial = new Trial({
+    ...{ notes, seat, clock: noTime, sources: [source], recordsMax: 100 },
+    end: async () => 9,
+    isIdle: () => state.isIdle,
+    mark: async notes => {
+      marks.push(notes)
+      state.othersWalk.push(other.mayWalk)
+    },
+  })
+  return { trial, seat, other, marks, source, state }
+}
+
+test('at the last of three tries no other partition of the process walks anything, until it is committed', async () => {
+  const { trial, other, state, source } = tried(on('nothing', at(4, 2)))
+  await trial.proceed(false)
+  expect(trial.mayWalk).toBe(true)
+  expect(await trial.next('in', { position: 4 })).toBe('one')
+  expect(state.othersWalk).toEqual([false])
+  Object.assign(source, { position: 4 })
+  trial.walked(1)
+  state.isIdle = false
+  await trial.proceed(false)
+  expect([other.mayWalk, trial.mayWalk]).toEqual([false, false])
+  state.isIdle = true
+  await trial.proceed(false)
+  expect([other.mayWalk, trial.mayWalk]).toEqual([true, true])
+  expect(await trial.next('in', { position: 5 })).toBe('one')
+  expect(state.othersWalk).toEqual([false, true])
+})
+
+test('a guilty record is passed over, but walked when a person was asked and says that it goes on', async () => {
+  const { trial, marks } = tried(on('nothing', at(4, 3)))
+  await trial.proceed(false)
+  expect(await trial.next('in', { position: 4 })).toBe('none')
+  expect(marks).toEqual([])
+  trial.excuse({ position: 4 })
+  trial.walked(0)
+  await trial.proceed(true)
+  expect(marks).toEqual([on('nothing', at(4, 3))])
+  await trial.proceed(false)
+  expect(await trial.next('in', { position: 4 })).toBe('one')
+  expect(marks.at(-1)).toEqual(on('one', at(4, 3)))
+})
+
+test('a partition that is paused gives the slot to the next, and is not on trial', async () => {
+  const solo = new Solo(noTime)
+  const [first, second] = [tried(dead(2), solo), tried(dead(2), solo)]
+  await first.trial.proceed(false)
+  await second.trial.proceed(false)
+  expect([first.trial.mayWalk, second.trial.mayWalk]).toEqual([true, false])
+  expect(first.marks).toEqual([{ deaths: 2, trial: { ...trial, left: 100 } }])
+  await first.trial.proceed(true)
+  expect(first.marks.at(-1)).toEqual(dead(2))
+  await second.trial.proceed(false)
+  expect([first.trial.mayWalk, second.trial.mayWalk]).toEqual([false, true])
+})
+
+test('the slot is given to nobody while somebody claims', async () => {
+  const solo = new Solo(noTime)
+  const claiming = solo.seat(() => {})
+  claiming.claims()
+  const { trial } = tried(dead(2), solo)
+  await trial.proceed(false)
+  expect(trial.mayWalk).toBe(false)
+  claiming.claimed()
+  await trial.proceed(false)
+  expect(trial.mayWalk).toBe(true)
+})
+
+test('a partition without anything to try is suspect no more', async () => {
+  const { trial, marks, source } = tried(dead(2))
+  Object.assign(source, { position: 9 })
+  expect(await trial.proceed(false)).toBe(true)
+  expect(marks).toEqual([UNSUSPECTED])
 })

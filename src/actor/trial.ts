@@ -159,7 +159,7 @@ export class Trial<S extends Source = Source> {
   }
 
   /** A person is to decide about this record; when they say that it goes on, it is tried even if it is guilty. */
-  excuse({ position }: LogRecord): void {
+  excuse({ position }: Pick<LogRecord, 'position'>): void {
     this.#excused = position
   }
 

@@ -3,7 +3,7 @@
  * asks the main thread for its stack as a debugger would, which V8 answers amid an endless loop.
  */
 import { writeSync } from 'node:fs'
-import { Session, type Debugger } from 'node:inspector'
+import { Session } from 'node:inspector'
 import { parentPort, workerData } from 'node:worker_threads'
 import { NOBODY, SLOTS, type SeatNamed, type WatchdogData } from './watchdog.js'
 
@@ -44,8 +44,14 @@ function end(): void {
   }, ANSWER_MS)
   const session = new Session()
   session.connectToMainThread()
+  const scripts = new Map<string, string>()
+  session.on('Debugger.scriptParsed', ({ params }) => scripts.set(params.scriptId, params.url))
   session.on('Debugger.paused', ({ params }) => {
-    for (const frame of params.callFrames.slice(0, FRAMES_MAX)) say(`    at ${textOf(frame)}`)
+    for (const { functionName, location } of params.callFrames.slice(0, FRAMES_MAX)) {
+      const { scriptId, lineNumber, columnNumber = 0 } = location
+      const name = functionName || '<anonymous>'
+      say(`    at ${name} (${scripts.get(scriptId) ?? ''}:${lineNumber + 1}:${columnNumber + 1})`)
+    }
     const callFrameId = params.callFrames[0]?.callFrameId ?? ''
     const expression = `globalThis.process.reallyExit(${EXIT_CODE})`
     session.post('Debugger.evaluateOnCallFrame', { callFrameId, expression }, error => {
@@ -61,10 +67,6 @@ function atWork(): string {
   const named = names.get(seat)
   const positions = first === last ? `position ${first}` : `positions ${first} to ${last}`
   return `${named?.name ?? 'a partition'} was walking stream "${named?.sources[source ?? 0] ?? ''}", ${positions}`
-}
-
-function textOf({ functionName, url, location }: Debugger.CallFrame): string {
-  return `${functionName || '<anonymous>'} (${url}:${location.lineNumber + 1}:${(location.columnNumber ?? 0) + 1})`
 }
 
 /** Past the main thread, which is busy. A pipe that nobody reads is not waited for. */

@@ -45,7 +45,11 @@ export function startWatchdog(limitMs: number): Watchdog {
   slots[SLOTS.seat] = NOBODY
   const tickMs = Math.min(Math.max(limitMs / TICKS, TICK_MIN_MS), TICK_MAX_MS)
   const workerData: WatchdogData = { memory, limitMs, tickMs }
-  const thread = new Worker(new URL('./watchdog-thread.js', import.meta.url), { workerData, name: 'watchdog' })
+  const thread = new Worker(new URL('./watchdog-thread.js', import.meta.url), {
+    ...{ workerData, name: 'watchdog' },
+    // What the program is started with, as modules to load before all others, is not for this one.
+    execArgv: [],
+  })
   // Without it there is no watchdog, and all else goes on.
   thread.on('error', () => {})
   thread.unref()
