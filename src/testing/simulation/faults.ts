@@ -10,6 +10,8 @@ export interface Shares {
   requestLost: number
   /** Arrives, but the answer does not. */
   replyLost: number
+  /** Never arrives, nor do some that were sent right after it to the same stream, while others before and after do. */
+  middleLost: number
   /** Arrives late, and all that is sent after it over the same connection too. */
   stalled: number
   /** Arrives late, after what was sent after it. Only what carries an id. */
@@ -30,7 +32,7 @@ export type FaultKind =
   keyof Shares | 'killed' | 'restarted' | 'leaderless' | 'full' | 'clockJumped' | 'amnesia' | 'damaged'
 
 export const NO_FAULTS: Shares = {
-  ...{ requestLost: 0, replyLost: 0, stalled: 0, overtaken: 0, replyLate: 0, repeated: 0 },
+  ...{ requestLost: 0, replyLost: 0, middleLost: 0, stalled: 0, overtaken: 0, replyLate: 0, repeated: 0 },
   ...{ disconnected: 0, crashed: 0, frozen: 0 },
 }
 
@@ -63,9 +65,14 @@ export class Faults {
 
   /** Whether this fault happens now; counted if so. */
   strikes(kind: keyof Shares): boolean {
-    if (!this.chance.happens(this.#shares[kind])) return false
+    if (!this.due(kind)) return false
     this.land(kind)
     return true
+  }
+
+  /** Whether this fault is to happen now; to be counted by `land` once it has. */
+  due(kind: keyof Shares): boolean {
+    return this.chance.happens(this.#shares[kind])
   }
 
   land(kind: FaultKind): void {

@@ -44,6 +44,8 @@ export interface Request<T> {
   readonly failed: (error: UnavailableError, sent: boolean) => void
   /** Whether it may arrive twice or late: true of what the log knows again by its id. */
   readonly hasId?: boolean
+  /** The stream that it is for, when many of its kind may be on the way at once. */
+  readonly run?: string
   /** Whether it is settled by this answer, so that another copy of it must not arrive any more. */
   readonly isRefusal?: (answer: T) => boolean
   /** For the trace. */
@@ -52,6 +54,7 @@ export interface Request<T> {
 
 interface Flight {
   readonly failed: (error: UnavailableError, sent: boolean) => void
+  readonly run: string | undefined
   landed: boolean
   /** The connection it went over is gone. */
   cut: boolean
@@ -67,6 +70,8 @@ export class SimLink {
   /** When the last request of this connection arrives, and the last answer. */
   #arrival = 0
   #answer = 0
+  /** What a change of leader takes from amid the requests that are on their way to a stream. */
+  #middle: { readonly run: string; readonly first: Flight; left: number } | undefined
   #connection = 0
 
   constructor(
@@ -87,13 +92,13 @@ export class SimLink {
     if (crash === 'before') return this.#die(request.site, crash)
     const name = `${process.name} ${request.site}${request.about === undefined ? '' : ` ${request.about}`}`
     trace.add(name)
-    const flight: Flight = { failed: request.failed, landed: false, cut: false }
+    const flight: Flight = { failed: request.failed, run: request.run, landed: false, cut: false }
     this.#flights.add(flight)
     const sentAt = clock.elapsed()
     const deadline = sentAt + faults.spans.timeoutMs
     let answerAt = Infinity
 
-    if (faults.strikes('requestLost')) trace.add(`${name}: request lost`)
+    if (this.#isInMiddle(flight) || faults.strikes('requestLost')) trace.add(`${name}: request lost`)
     else {
       answerAt = this.#onTheWay(request, flight, name, crash === 'answered')
     }
@@ -101,6 +106,23 @@ export class SimLink {
     if (crash === 'sent') return this.#die(request.site, crash)
     if (faults.strikes('frozen')) this.#freeze()
     if (faults.strikes('disconnected')) this.disconnect(ground.chance.between(...faults.spans.awayMs))
+  }
+
+  /** Whether a change of leader loses it: some that are on their way, amid others which are stored. */
+  #isInMiddle(flight: Flight): boolean {
+    const { faults, chance } = this.ground
+    const { run } = flight
+    if (run === undefined) return false
+    if (this.#middle?.run === run) {
+      if (this.#middle.left-- > 0) return true
+      if (!this.#middle.first.landed) faults.land('middleLost')
+      this.#middle = undefined
+      return false
+    }
+    const isUnderWay = (other: Flight) => other !== flight && other.run === run && !other.landed
+    if (!faults.due('middleLost') || ![...this.#flights].some(isUnderWay)) return false
+    this.#middle = { run, first: flight, left: chance.whole(8) }
+    return true
   }
 
   /** When it will be answered, as far as can be said now. */
@@ -229,6 +251,7 @@ export class SimLink {
   #cut(): void {
     this.#connection++
     this.#arrival = this.#answer = this.ground.clock.elapsed()
+    this.#middle = undefined
     for (const flight of this.#flights) flight.cut = true
   }
 

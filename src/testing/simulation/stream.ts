@@ -68,6 +68,7 @@ export class SimStream implements LogStream {
       site: `append ${this.#label}`,
       about: `${partition}${id === undefined ? '' : ` ${id}`}${expect === undefined ? '' : ` after ${expect}`}`,
       hasId: id !== undefined,
+      run: this.spec.name,
       isRefusal: ending => ending.ending === 'refused',
       arrive: () => {
         if (this.stored.away) throw new NoAnswer()
