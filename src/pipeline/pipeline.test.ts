@@ -2,6 +2,7 @@ import { filter, map, of, pipe as compose, scan, take, withLatestFrom } from 'rx
 import { describe, expect, test } from 'vitest'
 import { DefinitionError } from '../errors.js'
 import { operator } from '../operators/operator.js'
+import { sink } from '../stream/sink.js'
 import { stream } from '../stream/stream.js'
 import { describePipeline, mermaidOf, textOf } from './describe.js'
 import { isPipeline, partsOf, pipeline, type PipelineStart } from './pipeline.js'
@@ -10,6 +11,7 @@ import { plan } from './plan.js'
 const clicks = stream<{ user: string; bot: boolean }>('clicks', { key: 'user', partitions: 3 })
 const views = stream<{ user: string }>('views', { partitions: 3 })
 const out = stream('out')
+const rows = sink('rows', { write: () => {} })
 const counted = operator<unknown, number>({
   name: 'counted',
   asks: ['key'],
@@ -21,7 +23,7 @@ const counted = operator<unknown, number>({
 interface Loose {
   from(...sources: unknown[]): Loose
   pipe(...steps: unknown[]): Loose
-  to(target?: unknown): unknown
+  to(target?: unknown, options?: unknown): unknown
 }
 const loose = (name = 'p') => pipeline(name) as PipelineStart & Loose as unknown as Loose
 
@@ -76,14 +78,27 @@ describe('a definition', () => {
         choose: undefined,
       }),
     ])
-    expect(plan(pipeline('p').from(clicks).to(choose))[0]).toMatchObject({ targets: [], choose })
+    expect(plan(pipeline('p').from(clicks).to(choose))[0]).toMatchObject({ targets: [], sinks: [], choose })
+  })
+
+  test('knows all its sinks, also those that only a function chooses', () => {
+    const flow = pipeline('p').from(clicks)
+    expect(plan(flow.to(rows))[0]).toMatchObject({ targets: [], sinks: [rows], choose: undefined })
+    expect(plan(flow.to(out))[0]).toMatchObject({ targets: [out], sinks: [] })
+    const choose = () => [out, rows]
+    expect(plan(flow.to(choose, { sinks: [rows] }))[0]).toMatchObject({ targets: [], sinks: [rows], choose })
   })
 })
 
 describe('refuses at once, with the mend', () => {
   test('options that nobody reads', () => {
+    const toSink = () =>
+      pipeline('p')
+        .from(clicks)
+        .to(() => rows, { sink: [rows] } as never)
+    expect(toSink).toThrow('unknown option "sink" of to(...) of pipeline "p"; did you mean "sinks"?')
     expect(() => pipeline('p', { retries: 3 } as never)).toThrow(
-      'unknown option "retries" of pipeline "p"; it takes none',
+      'unknown option "retries" of pipeline "p"; it takes onError, supervise',
     )
     expect(() => pipeline(undefined as never)).toThrow('the name of a pipeline must be a text')
   })
@@ -116,6 +131,41 @@ describe('refuses at once, with the mend', () => {
       'its target is the text "out", which is no stream; give stream("out")',
     ],
     ['a loop', p => p.from(clicks).to(clicks), 'it writes to its own source "clicks", and would never end'],
+    [
+      'a sink as source',
+      p => p.from(rows).to(out),
+      "source 1 is a sink, which is no stream; give a stream, as stream('clicks')",
+    ],
+    [
+      'sinks beside a target',
+      p => p.from(clicks).to(out, { sinks: [rows] }),
+      'it names sinks beside a target; name those that a function chooses, as to(value => ..., { sinks: [...] })',
+    ],
+    [
+      'sinks that are none',
+      p => p.from(clicks).to(() => out, { sinks: [out] }),
+      "its sinks have an object, which is no sink; give sinks, as sink('rows', { write })",
+    ],
+    [
+      'a sink alone where many may be named',
+      p => p.from(clicks).to(() => out, { sinks: 'rows' }),
+      'its sinks have the text "rows", which is no sink',
+    ],
+    [
+      'two sinks of one name',
+      p => p.from(clicks).to(() => rows, { sinks: [rows, sink('rows', { write: () => {} })] }),
+      'its sinks have two of the name "rows"; name it once',
+    ],
+    [
+      'its own dead letters as source',
+      p => p.from(stream('p-dead-letters', { partitions: 3 })).to(out),
+      'it reads its own dead letters; read them by a pipeline of another name',
+    ],
+    [
+      'its own dead letters as target',
+      p => p.from(clicks).to(stream('p-dead-letters', { partitions: 3 })),
+      'it writes to the stream of its own dead letters; write to another stream',
+    ],
     [
       'no step',
       p => p.from(clicks).pipe(undefined).to(out),
@@ -184,7 +234,8 @@ describe('refuses at once, with the mend', () => {
     expect(error.message).toContain('like "my-pipe"')
     const long = faultOf(() => pipeline('p'.repeat(181)).from(clicks).to(out))
     expect(long.message).toContain('has 181 letters, and NATS takes 180 at the most')
-    expect(pipeline('p'.repeat(180)).from(clicks).to(out).name).toHaveLength(180)
+    const longest = pipeline('p'.repeat(180)).from(clicks).to(out)
+    expect(longest.deadLetters).toMatchObject({ name: `${'p'.repeat(180)}-dead-letters`, partitions: 3 })
   })
 
   test('all that is wrong, in one error', () => {
@@ -242,6 +293,23 @@ describe('is described', () => {
         '',
       ].join('\n'),
     )
+  })
+
+  test('with its sinks', () => {
+    const toSink = describePipeline(pipeline('q').from(clicks).to(rows))
+    expect(toSink.stages[0]).toMatchObject({ targets: [{ sink: 'rows' }], chooses: false })
+    expect(textOf(toSink)).toBe('pipeline q\n  from clicks (3 partitions)\n  to sink rows\n')
+    const lines = mermaidOf([toSink]).split('\n')
+    expect(lines).toContain('  sink_rows[/"rows"/]')
+    expect(lines).toContain('  pipeline_q --> sink_rows')
+    const chooses = describePipeline(
+      pipeline('q')
+        .from(clicks)
+        .to(() => rows, { sinks: [rows] }),
+    )
+    expect(chooses.stages[0]).toMatchObject({ targets: [{ sink: 'rows' }], chooses: true })
+    const text = 'pipeline q\n  from clicks (3 partitions)\n  to sink rows\n  to the streams that a function chooses\n'
+    expect(textOf(chooses)).toBe(text)
   })
 
   test('as Mermaid, where pipelines meet at the streams they share', () => {
