@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { check, lettersDue, outputsDue } from './checker.js'
-import type { Came, FindingKind, Given, History, Ill, Letter } from './checker.js'
+import { check, Checker, Ids, lettersDue, outputsDue } from './checker.js'
+import type { Came, CheckerOptions, FindingKind, Given, History, Ill, Letter } from './checker.js'
 
 const given: Given[] = Array.from({ length: 60 }, (_, i) => ({ id: `r${i}`, key: `k${i % 4}`, value: i * 7 + 1 }))
 
@@ -45,6 +45,25 @@ function history(change: (stored: Came[], read: Came[]) => void, more: object = 
 }
 
 const kinds = (of: History) => new Set(check(of).map(finding => finding.kind))
+
+/** The same history, told as it comes: after each record that went in, what stands and is read by then. */
+function asItComes({ given, outputs }: History, options: CheckerOptions): FindingKind[] {
+  const checker = new Checker(outputs, [], options)
+  given.forEach((one, i) => {
+    checker.give(one)
+    const due = (all: readonly Came[]) => {
+      const share = (at: number) => Math.floor((all.length * at) / given.length)
+      return all.slice(share(i), share(i + 1))
+    }
+    for (const { name, stored, read } of outputs) {
+      for (const came of due(stored)) checker.stored(name, came)
+      for (const came of due(read)) checker.read(name, came)
+    }
+  })
+  const findings = checker.end().map(({ kind }) => kind)
+  expect(new Set(findings)).toEqual(new Set(checker.counts.keys()))
+  return findings
+}
 
 test('finds nothing in a history without a fault', () => {
   expect(check(history(() => {}))).toEqual([])
@@ -94,12 +113,32 @@ describe('refuses a history', () => {
   }
   for (const [name, [kind, change]] of Object.entries(corruptions)) {
     test(name, () => expect(kinds(history(change))).toContain(kind))
+    test(`${name}, told as it comes to a checker that keeps little in mind`, () =>
+      expect(asItComes(history(change), { keeps: 4 })).not.toEqual([]))
   }
 
   test('with an output in the wrong stream', () => {
     const wrong = history(() => {}, { takes: ({ count }: { count: number }) => count % 2 === 0 })
     expect(kinds(wrong)).toContain('foreign')
   })
+})
+
+test('finds nothing in a faultless history that is told as it comes, and knows what is missing of it', () => {
+  const faultless = history(() => {})
+  for (const keeps of [1, 4, Infinity]) expect(asItComes(faultless, { keeps })).toEqual([])
+  const checker = new Checker(faultless.outputs)
+  for (const one of given) checker.give(one)
+  expect(checker.missing).toBe(comes().length)
+  for (const came of comes()) checker.stored('out', came)
+  for (const came of comes().slice(0, -1)) checker.read('out', came)
+  expect(checker.missing).toBe(1)
+})
+
+test('knows each id again, whether it is numbered or not', () => {
+  const ids = new Ids()
+  const each = ['w/1', 'w/3', 'w/2', 'v/1', 'plain', 'w/x', 'w/007']
+  expect(each.map(id => ids.add(id))).toEqual(each.map(() => true))
+  expect(each.map(id => ids.add(id))).toEqual(each.map(() => false))
 })
 
 test('forgives repeats in the stream at the edge of the promise, but not at the reader', () => {
