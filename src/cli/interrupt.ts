@@ -1,4 +1,5 @@
 /** SIGINT and SIGTERM: the first asks the verb to end well, the second ends the process at once. */
+import { expectExit, parentGone, takesSignalsOnce } from './decision.js'
 
 const FORCED = { SIGINT: 130, SIGTERM: 143 } as const
 
@@ -7,9 +8,12 @@ export function interrupted(...others: readonly AbortSignal[]): AbortSignal {
   const asked = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.on(name, () => {
-      if (asked.signal.aborted) process.exit(FORCED[name])
+      if (asked.signal.aborted && !takesSignalsOnce) {
+        expectExit()
+        process.exit(FORCED[name])
+      }
       asked.abort()
     })
   }
-  return AbortSignal.any([asked.signal, ...others])
+  return AbortSignal.any([asked.signal, parentGone, ...others])
 }
