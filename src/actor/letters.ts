@@ -97,6 +97,8 @@ export class Letters {
   #tasks: Task[] = []
   #waiters: Waiter[] = []
   #last: Promise<unknown> = Promise.resolve()
+  #isUntidy = false
+  #tidying: Promise<void> | undefined
   #closed: UnavailableError | undefined
   /** The letter that is being walked. */
   #walked: DeadLetter | undefined
@@ -127,8 +129,10 @@ export class Letters {
    */
   resolve(asked: LettersAsked, held: Held): Promise<readonly LetterAnswer[]> {
     const answers = this.#last.then(() => this.#resolve(asked, held))
-    const tidy = () => this.#tidy(held).catch((error: unknown) => this.#untidy(error))
-    this.#last = answers.then(tidy, () => {})
+    this.#last = answers.then(
+      () => this.#owesTidying(held),
+      () => {},
+    )
     return answers
   }
 
@@ -293,6 +297,19 @@ export class Letters {
     for (const { fault, then } of passed) tell({ type: 'partition.fault', ...of, error: fault.error, then })
   }
 
+  /** Tidies beside what is asked next, once at a time. */
+  #owesTidying(held: Held): void {
+    this.#isUntidy = true
+    this.#tidying ??= this.#tidyAll(held).finally(() => (this.#tidying = undefined))
+  }
+
+  async #tidyAll(held: Held): Promise<void> {
+    while (this.#isUntidy) {
+      this.#isUntidy = false
+      await this.#tidy(held).catch((error: unknown) => this.#untidy(error))
+    }
+  }
+
   /**
    * Lets go of what is resolved up to the first letter that is not: of its rows, and then of the letters themselves. These
    * only once an entry that is acknowledged says that all of them are out, for whoever takes over looks for the others.
@@ -331,7 +348,9 @@ export class Letters {
       for (const record of records) {
         const { row, n } = this.#placeOf(record, held)
         const found = letterIn(record.payload)
-        const isDone = (n ?? Infinity) <= before.n || (found !== undefined && isResolution(found)) || rows.has(row)
+        const isKept = (n ?? 0) > confirmed
+        const isResolved = (found !== undefined && isResolution(found)) || rows.has(row)
+        const isDone = (n ?? Infinity) <= before.n || (isResolved && !isKept)
         // All that was confirmed before it was sent stands before it.
         if (!isDone && n !== undefined) {
           return { n: Math.max(before.n, outOf(record)?.confirmed ?? 0), position: isFree ? record.position : position }
