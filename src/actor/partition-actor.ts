@@ -400,8 +400,8 @@ export class PartitionActor {
       recordsMax: 2 * (groupRecordsMax + mailboxRecordsMax + batchRecordsMax),
       sources: inputs,
       end: input => untilAnswered(() => input.end(), this.#asking),
-      // A sink that ends the process must not be taken for the record that is tried next.
-      isIdle: () => commit.isIdle && publisher.backlogTo('sink') === 0,
+      isIdle: () => commit.isIdle,
+      isOut: () => publisher.backlogTo('sink') === 0,
       mark: notes => commit.aside(() => ledger.mark(notes)),
     })
   }

@@ -154,6 +154,7 @@ class World {
       ? new Trial({
           ...{ notes, seat, clock: noTime, sources: [source], end: async () => records, recordsMax: HAND_MAX },
           isIdle: () => position === model.committed,
+          isOut: () => true,
           mark: async notes => {
             // Nobody can tell a kill by somebody else from the last death of three.
             const { trial } = notes
@@ -244,12 +245,13 @@ function tried(notes: Notes, solo = new Solo(noTime)) {
   const seat = solo.seat(() => {})
   const marks: Notes[] = []
   const source = { stream: 'in', position: 3 }
-  const state = { isIdle: true, othersWalk: [] as boolean[] }
+  const state = { isIdle: true, isOut: true, othersWalk: [] as boolean[] }
   const other = solo.seat(() => {})
   const trial = new Trial({
     ...{ notes, seat, clock: noTime, sources: [source], recordsMax: 100 },
     end: async () => 9,
     isIdle: () => state.isIdle,
+    isOut: () => state.isOut,
     mark: async notes => {
       marks.push(notes)
       state.othersWalk.push(other.mayWalk)
@@ -288,6 +290,21 @@ test('a guilty record is passed over, but walked when a person was asked and say
   await trial.proceed(false)
   expect(await trial.next('in', { position: 4 })).toBe('one')
   expect(marks.at(-1)).toEqual(on('one', at(4, 3)))
+})
+
+test('nothing is tried while a sink still takes outputs of before: that may be what kills', async () => {
+  const { trial, state, marks, source } = tried(on('nothing'))
+  state.isOut = false
+  await trial.proceed(false)
+  expect(trial.mayWalk).toBe(false)
+  state.isOut = true
+  await trial.proceed(false)
+  expect(await trial.next('in', { position: 4 })).toBe('one')
+  Object.assign(source, { position: 4 })
+  trial.walked(1)
+  state.isOut = false
+  await trial.proceed(false)
+  expect([trial.mayWalk, marks.length]).toEqual([false, 1])
 })
 
 test('a partition that is paused gives the slot to the next, and is not on trial', async () => {

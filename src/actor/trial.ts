@@ -63,6 +63,8 @@ export interface TrialParts<S extends Source = Source> {
   readonly recordsMax: number
   /** Nothing that was walked is still to be committed. */
   readonly isIdle: () => boolean
+  /** No sink is still to take what was committed: one that ends the process is not to be taken for a record. */
+  readonly isOut: () => boolean
   /** Writes a mark. */
   readonly mark: (notes: Notes) => Promise<void>
 }
@@ -105,14 +107,15 @@ export class Trial<S extends Source = Source> {
   /** Whether something may be walked now. */
   get mayWalk(): boolean {
     if (!this.#isOpen || this.#isThrough) return false
-    return this.#trial?.walks === 'batch' || (this.#on === undefined && this.#parts.isIdle())
+    const { isIdle, isOut } = this.#parts
+    return this.#trial?.walks === 'batch' || (this.#on === undefined && isIdle() && isOut())
   }
 
   /** To be called whenever something has changed. True once all was walked that was to be tried. */
   async proceed(isPaused: boolean): Promise<boolean> {
-    const { seat, isIdle } = this.#parts
+    const { seat, isIdle, isOut } = this.#parts
     if (!this.#isOpen) {
-      if (isPaused) return false
+      if (isPaused || !isOut()) return false
       if (!seat.holds) seat.ask()
       if (!seat.holds) return false
       await this.#open()
