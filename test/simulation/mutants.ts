@@ -15,6 +15,8 @@ const LEDGER = 'src/state/ledger.ts'
 const RECOVERY = 'src/state/recovery.ts'
 const COMMIT = 'src/actor/commit.ts'
 const PUBLISHER = 'src/actor/publisher.ts'
+const STREAM_LANE = 'src/actor/stream-lane.ts'
+const LANE = 'src/actor/lane.ts'
 const INPUT = 'src/actor/input.ts'
 const SENDER = 'src/stream/sender.ts'
 const INBOX = 'src/stream/inbox.ts'
@@ -63,8 +65,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'no-guard',
     'sends outputs without knowing that it is the owner',
-    [PUBLISHER, 'guard: () => this.#guard(log), ', ''],
-    [PUBLISHER, '  #guard(log: LogStream)', '  guard(log: LogStream)'],
+    [STREAM_LANE, 'guard: () => this.#guard(), ', ''],
+    [STREAM_LANE, '  #guard(): Promise<void>', '  guard(): Promise<void>'],
   ),
   mutant('no-settling-of-old', 'sends an id again that the log may have forgotten', [
     SENDER,
@@ -84,17 +86,17 @@ export const mutants: readonly Mutant[] = [
   mutant('looks-behind-the-end', 'looks for what a former owner sent only behind what is there now', [
     PUBLISHER,
     '{ ms: sentMs, floor }',
-    '{ ms: sentMs, floor: (lanes[target] as Lane).sender.floor + 0 * floor }',
+    '{ ms: sentMs, floor: (lanes[target] as Lane).floor + 0 * floor }',
   ]),
   mutant('confirms-the-highest', 'says that all up to the highest acknowledged output are acknowledged', [
-    PUBLISHER,
+    LANE,
     '    if (n !== this.confirmed + 1) {',
     '    this.confirmed = Math.max(n, this.confirmed)\n    if (n !== this.confirmed) {',
   ]),
   mutant('confirms-what-was-sent', 'tells readers that all before an output are there', [
-    PUBLISHER,
-    'outHeader(line.confirmed, this.entry)',
-    'outHeader(this.output.n - 1, this.entry)',
+    STREAM_LANE,
+    'outHeader(line.confirmed, this.of.entry)',
+    'outHeader(this.output.n - 1, this.of.entry)',
   ]),
   mutant('purges-outputs', 'purges entries whose outputs are not out', [
     COMMIT,
@@ -130,8 +132,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'trusts-what-is-there',
     'takes outputs that its ledger knows nothing of for its own',
-    [PUBLISHER, "if (before !== 'no') this.#suspect(sending, position)", "if (before !== 'no') void 0"],
-    [PUBLISHER, 'out.n < next) continue', 'out.n >= 0) continue'],
+    [STREAM_LANE, "if (before !== 'no') this.#suspect(sending, position)", "if (before !== 'no') void 0"],
+    [STREAM_LANE, 'out.n < next) continue', 'out.n >= 0) continue'],
   ),
   mutant('position-is-the-last-read', 'forgets at a crash what it held back', [
     INPUT,
