@@ -52,12 +52,17 @@ export interface PassedOver {
 }
 
 /** What becomes of a record at fault: a letter, with how often it was tried and when it was given up, or nothing, or the turn ends before it. */
-export type Verdict =
-  | { readonly then: 'deadLetter'; readonly attempts: number; readonly at: number }
-  | { readonly then: 'skip' }
-  | { readonly then: 'hold' }
+export type Verdict = DeadLetterVerdict | { readonly then: 'skip' } | { readonly then: 'hold' }
 
-/** Is asked once for each record at fault, and again if the turn is undone and walked anew. */
+interface DeadLetterVerdict {
+  readonly then: 'deadLetter'
+  readonly attempts: number
+  readonly at: number
+  /** Which record of its message it is, where that holds it alone now and held many. */
+  readonly index?: number
+}
+
+/** Is asked of each record at fault, and again when that is undone and walked anew; the last answer counts. */
 export type Judge = (fault: Fault, passed: number) => Verdict
 
 /** What a turn works with in one partition. */
@@ -67,6 +72,8 @@ export interface TurnParts {
   /** One for each source of the stage, in that order. */
   readonly sources: readonly Wire<unknown>[]
   readonly targets: readonly TurnTarget[]
+  /** How many outputs a turn gives, about, before it ends ahead of its batch. */
+  readonly outputsMax?: number
   readonly judge: Judge
   /**
    * For tests: each value also goes through fresh chains of the RxJS steps, and a step that remembers others is a
@@ -184,6 +191,21 @@ export class Turn {
     }
   }
 
+  /** Puts a payload beside the dead letters, as an outcome of its own. */
+  writeToLetters(payload: Uint8Array): Outcome {
+    const start = this.#begin(0)
+    try {
+      this.#outlet.letter(this.#deadLetters, this.parts.partition, () => payload)
+      return this.#outcome(0)
+    } catch (thrown) {
+      this.#undo(0, start)
+      if (thrown instanceof NotOpen) return this.#opens(thrown)
+      throw thrown
+    } finally {
+      this.#tables.settle()
+    }
+  }
+
   /** Lets the chain go. */
   stop(): void {
     this.#chain.stop()
@@ -195,6 +217,7 @@ export class Turn {
     this.#outlet.outputs = []
     this.#outlet.bytes = 0
     this.#passed = []
+    this.#chain.begin()
     return this.#mark(source)
   }
 
@@ -218,56 +241,71 @@ export class Turn {
   }
 
   #walkEach(walk: Walk, from: number): Outcome {
-    const { source, records, taken } = walk
-    /** Where those began that did not fail. */
-    const good: { readonly at: number; readonly mark: Mark }[] = []
+    const { source, records } = walk
+    const stood: Stood[] = []
     let held: Fault | undefined
     let at = from
     for (; at < records.length && !this.#isFull; at++) {
       const mark = this.#mark(source)
-      const passed = this.#passed.length
-      held = this.#walkOne(walk, records[at] as LogRecord)
-      if (held !== undefined) {
-        this.#undo(source, mark)
-        break
-      }
-      if (this.#passed.length === passed) good.push({ at, mark })
+      const stands = this.#walkOne(walk, records[at] as LogRecord)
+      if (stands === true) stood.push({ at, mark })
+      if (typeof stands === 'boolean') continue
+      held = stands
+      this.#undo(source, mark)
+      break
     }
-    // What fails at the end of the turn is laid on the last record without which it does not.
-    while (good.length > 0) {
-      try {
-        this.#end(this.#mark(source))
-        break
-      } catch (thrown) {
-        const last = good.pop() as { at: number; mark: Mark }
-        const failure = this.#failed(source, last.mark, thrown)
-        if (thrown instanceof NotOpen) throw thrown
-        at = last.at
-        const record = records[at] as LogRecord
-        if (taken !== undefined) taken(record)
-        held = this.#judge(this.#fault(source, record, undefined, failure))
-        if (held === undefined) at++
-        else this.#undo(source, last.mark)
-      }
-    }
+    const cut = this.#endOn(walk, stood)
+    if (cut !== undefined) ({ at, held } = cut)
     const outcome = this.#outcome(at - from)
     return held === undefined ? outcome : { ...outcome, fault: held }
   }
 
-  /** Walks one record, or all that its message holds, passing over what fails. Gives the fault that holds it up, if any. */
-  #walkOne(walk: Walk, record: LogRecord): Fault | undefined {
+  /**
+   * Walks one record, or all that its message holds, passing over what fails. Tells whether anything of it stands, or
+   * gives the fault that holds it up.
+   */
+  #walkOne(walk: Walk, record: LogRecord): Fault | boolean {
     const { taken, wire } = walk
     this.#outlet.begin()
     if (taken !== undefined) taken(record)
+    const before = this.#passed.length
     let framed: readonly Framed[] | undefined
-    const unread = this.#tried(walk, record, undefined, () => (framed = wire.framesIn(record)))
-    if (unread !== undefined || this.#passed.at(-1)?.fault.record === record) return unread
-    if (framed === undefined) return this.#tried(walk, record, undefined, () => this.#push(walk, record))
+    const whole = this.#tried(walk, record, undefined, () => {
+      framed = wire.framesIn(record)
+      if (framed === undefined) this.#push(walk, record)
+    })
+    if (whole !== undefined) return whole
+    if (framed === undefined) return this.#passed.length === before
     for (const [index, one] of framed.entries()) {
+      this.#outlet.beginRecord()
       const held = this.#tried(walk, record, index, () => this.#push(walk, record, one))
       if (held !== undefined) return held
     }
-    return undefined
+    return this.#passed.length - before < framed.length
+  }
+
+  /**
+   * Ends the turn. What fails at the end is laid on the last message without which it does not; there the turn is cut, and
+   * what was walked after it comes again. Without a record that stands there is nothing to end.
+   */
+  #endOn({ source, records, taken }: Walk, stood: Stood[]): Cut | undefined {
+    let cut: Cut | undefined
+    while (stood.length > 0) {
+      try {
+        this.#end(this.#mark(source))
+        break
+      } catch (thrown) {
+        const { at, mark } = stood.pop() as Stood
+        const failure = this.#failed(source, mark, thrown)
+        if (thrown instanceof NotOpen) throw thrown
+        const record = records[at] as LogRecord
+        if (taken !== undefined) taken(record)
+        const held = this.#judge(this.#fault(source, record, undefined, failure))
+        if (held !== undefined) this.#undo(source, mark)
+        cut = { at: held === undefined ? at + 1 : at, held }
+      }
+    }
+    return cut
   }
 
   #tried({ source }: Walk, record: LogRecord, index: number | undefined, attempt: () => void): Fault | undefined {
@@ -292,14 +330,11 @@ export class Turn {
     return undefined
   }
 
-  #writeLetter(
-    { source, record, index, thrown, where }: Fault,
-    { attempts, at }: { attempts: number; at: number },
-  ): void {
+  #writeLetter({ source, record, index, thrown, where }: Fault, { attempts, at, index: was }: DeadLetterVerdict): void {
     const { pipeline, index: stage } = this.stage
     const wire = this.parts.sources[source] as Wire<unknown>
     const framed = index === undefined ? undefined : wire.framesIn(record)?.[index]
-    const one = framed && { framed, index: index as number }
+    const one = framed && { framed, index: was ?? index }
     const about = { pipeline, stage, stream: wire.stream.name, error: thrown, where, attempts, at }
     this.#outlet.letter(this.#deadLetters, this.parts.partition, bytesMax => encodeLetter(record, one, about, bytesMax))
   }
@@ -317,7 +352,7 @@ export class Turn {
 
   /** It gives so much that an entry and its outputs would grow too large. */
   get #isFull(): boolean {
-    return this.#outlet.outputs.length >= OUTPUTS_MAX || this.#outlet.bytes >= BYTES_MAX
+    return this.#outlet.outputs.length >= (this.parts.outputsMax ?? OUTPUTS_MAX) || this.#outlet.bytes >= BYTES_MAX
   }
 
   /** Walks until `to`, or until it gives enough; tells how far it came. */
@@ -330,7 +365,12 @@ export class Turn {
       if (taken !== undefined) taken(record)
       const framed = wire.framesIn(record)
       if (framed === undefined) this.#push(walk, record)
-      else for (const one of framed) this.#push(walk, record, one)
+      else {
+        for (const one of framed) {
+          this.#outlet.beginRecord()
+          this.#push(walk, record, one)
+        }
+      }
     }
     return to
   }
@@ -424,6 +464,18 @@ interface Walk {
 interface Failure {
   readonly thrown: unknown
   readonly where: string | undefined
+}
+
+/** A record that did not fail by itself, and the point before it. */
+interface Stood {
+  readonly at: number
+  readonly mark: Mark
+}
+
+/** Where a turn ends ahead of what was walked, and what holds it up there, if anything. */
+interface Cut {
+  readonly at: number
+  readonly held: Fault | undefined
 }
 
 /** A point that a turn can be undone to. */

@@ -1,10 +1,11 @@
 /**
  * The records that a pipeline could not process, as they stand in a stream of their own: the bytes as they came, where
- * they came from, and why. JSON, so that any client can read them.
+ * they came from, and why; and between them which of these are done with. JSON, so that any client can read them.
  */
+import { boundedJson } from '../codec/bounded-json.js'
 import { messageOf, StreamNodeError } from '../errors.js'
-import type { LogRecord, Position } from '../log/record.js'
-import type { Framed } from './batch.js'
+import { encodeHeaders, headerFault, LogRecord, type Position } from '../log/record.js'
+import { decodeBatch, encodeBatch, type Framed } from './batch.js'
 import type { Key } from './key.js'
 import { stream, type Stream } from './stream.js'
 
@@ -23,12 +24,14 @@ export interface DeadLetter {
   readonly headers?: Readonly<Record<string, string>>
   /** Its key, where its publisher gave one beside the value and a message holds many. */
   readonly key?: Key
+  /** Likewise its time. */
+  readonly ownTime?: number
   /** The payload as base64, unless the letter would be larger than a record may be. */
   readonly bytes?: string
   /** Of the payload. */
   readonly size: number
   readonly error: LetterError
-  /** How often it was tried. */
+  /** How often it was tried, with a wait before each time but the first. */
   readonly attempts: number
   /** When it was given up, ms since 1970. */
   readonly at: number
@@ -46,6 +49,18 @@ export interface LetterError {
   readonly causes?: readonly string[]
 }
 
+/** What became of a letter: its record was walked again, or is not wanted any more. */
+export type How = 'retried' | 'dropped'
+
+/** Stands in the same partition behind the letter that it is about: that one is done with. */
+export interface Resolution {
+  /** The position of the letter in the stream of dead letters. */
+  readonly resolves: Position
+  readonly how: How
+  /** When, ms since 1970. */
+  readonly at: number
+}
+
 /** Why and when a record was given up. */
 export interface GivenUp {
   readonly pipeline: string
@@ -58,12 +73,25 @@ export interface GivenUp {
 }
 
 /** The dead letters of a pipeline: a stream with as many partitions as its sources have. */
-export function deadLettersOf(pipeline: string, partitions: number): Stream<DeadLetter> {
-  return stream<DeadLetter>(`${pipeline}-dead-letters`, { partitions })
+export function deadLettersOf(pipeline: string, partitions: number): Stream<DeadLetter | Resolution> {
+  return stream<DeadLetter | Resolution>(deadLettersName(pipeline), { partitions })
 }
+
+/** The name of that stream. */
+export function deadLettersName(pipeline: string): string {
+  return `${pipeline}${SUFFIX}`
+}
+
+/** The pipeline whose dead letters stand in a stream of this name; undefined for other names. */
+export function pipelineOfLetters(name: string): string | undefined {
+  return name.endsWith(SUFFIX) && name.length > SUFFIX.length ? name.slice(0, -SUFFIX.length) : undefined
+}
+
+const SUFFIX = '-dead-letters'
 
 const CAUSES_MAX = 10
 const MESSAGE_MAX = 4096
+const LEAST_MAX = 60
 
 /** The bytes of a letter, of `bytesMax` at the most. `one`: the record of the message that is meant, where it holds many. */
 export function encodeLetter(
@@ -77,26 +105,104 @@ export function encodeLetter(
     ...{ pipeline: given.pipeline, stage: given.stage },
     ...{ stream: given.stream, partition: record.partition, position: record.position },
     ...(one !== undefined && { index: one.index }),
-    time: one?.framed.time ?? record.time,
+    time: record.time,
     ...headersOf(record, one?.framed),
     ...(one?.framed.key !== undefined && { key: one.framed.key }),
+    ...(one?.framed.time !== undefined && { ownTime: one.framed.time }),
     size: payload.length,
     error: errorOf(error, where),
     attempts: given.attempts,
     at: given.at,
   }
-  const whole = Buffer.from(JSON.stringify({ ...letter, bytes: Buffer.from(payload).toString('base64') }))
-  if (whole.length <= bytesMax) return whole
-  // What is needed to find it again is much smaller than any log's limit.
-  const cut = Buffer.from(JSON.stringify(letter))
-  if (cut.length <= bytesMax) return cut
-  const { headers: _, ...bare } = letter
-  return Buffer.from(JSON.stringify(bare))
+  let encoded: Uint8Array = new Uint8Array(0)
+  for (const form of formsOf(letter, payload)) {
+    encoded = Buffer.from(JSON.stringify(form))
+    if (encoded.length <= bytesMax) break
+  }
+  return encoded
 }
 
-/** The original payload; undefined when the letter had no room for it. */
-export function payloadOf({ bytes }: DeadLetter): Uint8Array | undefined {
-  return bytes === undefined ? undefined : Buffer.from(bytes, 'base64')
+/** From the whole letter to the least: what is needed to find the record again, which is smaller than any log's limit. */
+function* formsOf(letter: DeadLetter, payload: Uint8Array): Generator<object> {
+  yield { ...letter, bytes: Buffer.from(payload).toString('base64') }
+  yield letter
+  const error = { ...letter.error, causes: undefined, where: undefined }
+  const bare = { ...letter, headers: undefined, key: undefined, error }
+  yield bare
+  yield { ...bare, error: { ...error, name: cut(error.name, LEAST_MAX), message: cut(error.message, LEAST_MAX) } }
+}
+
+/** The bytes that say of a letter that it is done with. */
+export function encodeResolution(resolution: Resolution): Uint8Array {
+  return Buffer.from(JSON.stringify(resolution))
+}
+
+/** What stands in a stream of dead letters; undefined for what no pipeline wrote there. */
+export function letterIn(payload: Uint8Array): DeadLetter | Resolution | undefined {
+  let found: unknown
+  try {
+    found = boundedJson(payload)
+  } catch {
+    return undefined
+  }
+  return isLetter(found) || isResolution(found) ? found : undefined
+}
+
+export function isResolution(found: unknown): found is Resolution {
+  if (!isObject(found)) return false
+  const { resolves, how, at } = found
+  return isCount(resolves) && (how === 'retried' || how === 'dropped') && isCount(at)
+}
+
+export function isLetter(found: unknown): found is DeadLetter {
+  if (!isObject(found) || !isObject(found['error'])) return false
+  const { pipeline, stream, headers, key, bytes, error, index, ownTime } = found
+  const counts = [found['stage'], found['partition'], found['position'], found['size'], found['attempts'], found['at']]
+  const texts = [pipeline, stream, error['name'], error['message']]
+  return (
+    counts.every(isCount) &&
+    Number.isFinite(found['time']) &&
+    texts.every(text => typeof text === 'string') &&
+    [key, bytes, error['code'], error['where']].every(text => text === undefined || typeof text === 'string') &&
+    (index === undefined || isCount(index)) &&
+    (ownTime === undefined || Number.isSafeInteger(ownTime)) &&
+    (headers === undefined || (isObject(headers) && Object.entries(headers).every(isHeader)))
+  )
+}
+
+/**
+ * The record that a letter is about, as it came; of a message that held many a message with this one alone. `found`: what
+ * stands at its place in its stream, for a letter that had no room for the bytes. Undefined where these are gone.
+ */
+export function recordOf(letter: DeadLetter, found?: LogRecord): LogRecord | undefined {
+  const { partition, position, time, index, headers, key, ownTime, bytes } = letter
+  if (bytes === undefined) return found && oneOf(found, index)
+  const payload = Buffer.from(bytes, 'base64')
+  if (index === undefined) return new LogRecord(partition, position, time, encodeHeaders(headers), payload)
+  return alone({ key, time: ownTime, headers, payload }, { partition, position, time })
+}
+
+function oneOf(found: LogRecord, index: number | undefined): LogRecord | undefined {
+  if (index === undefined) return found
+  const framed = decodeBatch(found.payload)[index]
+  return framed && alone(framed, found)
+}
+
+function alone(framed: Framed, { partition, position, time }: Pick<LogRecord, 'partition' | 'position' | 'time'>) {
+  return new LogRecord(partition, position, time, new Uint8Array(0), encodeBatch([framed]))
+}
+
+/** One that would not become others on its way back into a block of headers. */
+function isHeader([name, value]: readonly [string, unknown]): boolean {
+  return typeof value === 'string' && headerFault(name, value) === undefined
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
 }
 
 function headersOf(record: LogRecord, framed: Framed | undefined): { headers?: Readonly<Record<string, string>> } {
@@ -110,7 +216,7 @@ function errorOf(error: unknown, where: string | undefined): LetterError {
     causes.push(cut(messageOf(at)))
   }
   return {
-    name: error instanceof Error ? error.name : typeof error,
+    name: error instanceof Error ? cut(messageOf(error.name)) : typeof error,
     ...(error instanceof StreamNodeError && { code: error.code }),
     message: cut(messageOf(error)),
     ...(where !== undefined && { where }),
@@ -122,6 +228,6 @@ function causeOf(error: unknown): unknown {
   return error instanceof Error ? error.cause : undefined
 }
 
-function cut(text: string): string {
-  return text.length <= MESSAGE_MAX ? text : `${text.slice(0, MESSAGE_MAX - 3)}...`
+function cut(text: string, max = MESSAGE_MAX): string {
+  return text.length <= max ? text : `${text.slice(0, max - 3)}...`
 }
