@@ -11,10 +11,15 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 const long = ['{src,test}/**/*.long.test.ts']
 /** With far more inputs in the long run. */
 const fuzzing = ['src/**/fuzz.test.ts']
-const withServer = ['src/log/jetstream/**/*.test.ts', 'test/jetstream/**/*.test.ts', 'test/nats-server/**/*.test.ts']
+const withServer = [
+  ...['src/log/jetstream/**/*.test.ts', 'test/jetstream/**/*.test.ts', 'test/nats-server/**/*.test.ts'],
+  'test/security/**/*.test.ts',
+]
 const measuring = ['test/jetstream/{restart,link,flat}.test.ts']
 /** Takes both cores by itself. */
 const seeds = ['test/simulation/seeds.test.ts']
+/** Processes killed again and again, which need the cores to come back. */
+const chaos = ['test/chaos/{jetstream,embedded}.test.ts']
 
 /** Where `.ci/run` and `npm run test:servers` want the figures of the run. */
 const report = process.env['STREAM_NODE_TEST_REPORT']
@@ -49,7 +54,7 @@ export default defineConfig({
         test: {
           name: 'plain',
           include: ['{src,actors,examples,test}/**/*.test.ts'],
-          exclude: [...withServer, ...long, ...seeds],
+          exclude: [...withServer, ...long, ...seeds, ...chaos],
           testTimeout: 10_000,
           sequence: { groupOrder: 0 },
         },
@@ -80,6 +85,7 @@ export default defineConfig({
         extends: true,
         test: { name: 'simulation', include: seeds, fileParallelism: false, sequence: { groupOrder: 2 } },
       },
+      { extends: true, test: { name: 'chaos', include: chaos, sequence: { groupOrder: 3 } } },
       ...(process.env['STREAM_NODE_LONG'] ? [longRun] : []),
     ],
   },

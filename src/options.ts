@@ -85,14 +85,15 @@ export function knownOptions(where: string, given: unknown, known: readonly stri
   }
   for (const name of Object.keys(given)) {
     if (known.includes(name)) continue
-    throw new DefinitionError('UNKNOWN_OPTION', `unknown option "${name}" of ${where}`, didYouMean(name, known))
+    const shown = name.length > NAME_MAX ? `${name.slice(0, NAME_MAX - 3)}...` : name
+    throw new DefinitionError('UNKNOWN_OPTION', `unknown option "${shown}" of ${where}`, didYouMean(name, known))
   }
 }
 
 /** `did you mean "batchSize"?`, or the list of what there is when nothing is near. */
 export function didYouMean(name: string, known: readonly string[]): string {
   const nearest = [...known].sort((a, b) => distance(name, a) - distance(name, b))[0]
-  if (nearest !== undefined && distance(name, nearest) <= Math.max(2, name.length / 3))
+  if (nearest !== undefined && name.length <= NAME_MAX && distance(name, nearest) <= Math.max(2, name.length / 3))
     return `did you mean "${nearest}"?`
   return known.length === 0 ? 'it takes none' : `it takes ${known.join(', ')}`
 }
@@ -114,8 +115,12 @@ function written(given: unknown): string {
   }
 }
 
+/** Longer than any name of ours by far. */
+const NAME_MAX = 100
+
 /** How many letters must be changed, added or taken away, upper and lower case alike. */
 function distance(a: string, b: string): number {
+  if (a.length > NAME_MAX) return a.length
   const from = a.toLowerCase()
   const to = b.toLowerCase()
   let row = Array.from({ length: to.length + 1 }, (_, i) => i)

@@ -33,3 +33,8 @@ test('shows where an unforeseen failure comes from, without the secrets in it', 
   expect(line).toContain('failure.test.ts')
   expect(line).not.toContain('planted')
 })
+
+test('shows what code of the user threw within an error of ours without its secrets', () => {
+  const error = new RecordError('STEP_FAILED', 'step 1 threw: no answer from nats://ann:planted@db:4222', 'mend it')
+  expect(lineOf(error)).toBe('step 1 threw: no answer from nats://***@db:4222; mend it [STEP_FAILED]')
+})

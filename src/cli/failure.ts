@@ -91,9 +91,11 @@ export function lineOf(thrown: unknown): string {
   if (thrown instanceof Told) return ''
   const error = thrown instanceof Stopped ? thrown.cause : thrown
   const [before, after] = thrown instanceof Stopped ? [`${thrown.where}: `, `; ${thrown.done}`] : ['', '']
-  if (error instanceof UsageError || error instanceof OutputError || error instanceof StreamNodeError) {
+  if (error instanceof UsageError || error instanceof OutputError) {
     return `${before}${oneLine(error.message)}${after} [${error.code}]`
   }
+  // What code of the user threw may stand in it.
+  if (error instanceof StreamNodeError) return `${before}${redact(oneLine(error.message))}${after} [${error.code}]`
   const what = `${before}${oneLine(messageOf(error))}${after}; this is a bug in stream-node, please report it [INVARIANT]`
   return redact(error instanceof Error && error.stack !== undefined ? `${what}\n${error.stack}` : what)
 }

@@ -4,6 +4,7 @@
  */
 import type { LetterAnswer, LettersAsked } from '../actor/letters.js'
 import type { Cancel, Chance, Clock } from '../clock.js'
+import { boundedJson } from '../codec/bounded-json.js'
 import { messageOf, UnavailableError } from '../errors.js'
 import type { Ports } from '../log/ports.js'
 import type { Listening, Signals } from '../log/signals.js'
@@ -126,7 +127,7 @@ function isAnswer(found: unknown): found is LetterAnswer {
 
 function objectIn(payload: Uint8Array): Readonly<Record<string, unknown>> | undefined {
   try {
-    const found: unknown = JSON.parse(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString())
+    const found: unknown = boundedJson(payload)
     return typeof found === 'object' && found !== null ? (found as Record<string, unknown>) : undefined
   } catch {
     return undefined

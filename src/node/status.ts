@@ -7,6 +7,7 @@ import { pause, type Chance, type Clock } from '../clock.js'
 import { StreamNodeError, UnavailableError } from '../errors.js'
 import type { Ports } from '../log/ports.js'
 import type { Listening, Signals } from '../log/signals.js'
+import { decodeAnswer, encodeAnswers } from './answer.js'
 
 /** What a node says of itself. */
 export interface NodeStatus {
@@ -24,17 +25,6 @@ const PROBE = '$SN.status'
 /** Heard by every node: asks for its status, to be sent to the subject in the payload. */
 const ASK = '$SN.status.ask'
 const ANSWERS = '$SN.status.answers'
-/** So that an answer stays well below the largest message of any server. */
-const PARTITIONS_PER_ANSWER = 500
-
-/** One piece of a node's answer. */
-interface Answer {
-  /** Drawn at random when the node began: two nodes may have one name. */
-  readonly id: string
-  readonly status: NodeStatus
-  /** More pieces follow. */
-  readonly more: boolean
-}
 
 /** Answers all who ask on this log, until closed. */
 export async function answerStatus(signals: Signals, id: string, status: () => NodeStatus): Promise<Listening> {
@@ -42,7 +32,7 @@ export async function answerStatus(signals: Signals, id: string, status: () => N
   const asked = await signals.subscribe(ASK, payload => {
     const to = Buffer.from(payload).toString()
     if (!to.startsWith(`${ANSWERS}.`)) return
-    for (const answer of answersOf(id, status())) signals.publish(to, Buffer.from(JSON.stringify(answer)))
+    for (const answer of encodeAnswers(id, status())) signals.publish(to, answer)
   })
   return {
     close() {
@@ -50,15 +40,6 @@ export async function answerStatus(signals: Signals, id: string, status: () => N
       asked.close()
     },
   }
-}
-
-function answersOf(id: string, { partitions, ...node }: NodeStatus): Answer[] {
-  const answers: Answer[] = []
-  for (let from = 0; from === 0 || from < partitions.length; from += PARTITIONS_PER_ANSWER) {
-    const to = from + PARTITIONS_PER_ANSWER
-    answers.push({ id, status: { ...node, partitions: partitions.slice(from, to) }, more: to < partitions.length })
-  }
-  return answers
 }
 
 /** After how long a silence nobody else is thought to answer. */
@@ -75,8 +56,17 @@ export async function statusOfNodes(
   const answersTo = `${ANSWERS}.${chance.name()}`
   const gathered = new Map<string, { status: NodeStatus; more: boolean }>()
   let heard = () => {}
+  let unreadable: Error | undefined
   const listens = signals.subscribe(answersTo, payload => {
-    const { id, status, more } = JSON.parse(Buffer.from(payload).toString()) as Answer
+    let answer
+    try {
+      answer = decodeAnswer(payload)
+    } catch (fault) {
+      // The others are heard all the same.
+      unreadable = fault as Error
+      return
+    }
+    const { id, status, more } = answer
     const before = gathered.get(id)?.status.partitions ?? []
     gathered.set(id, { status: { ...status, partitions: [...before, ...status.partitions] }, more })
     heard()
@@ -89,6 +79,7 @@ export async function statusOfNodes(
     await new Promise<void>((resolve, reject) => {
       const giveUp = clock.after(timeoutMs, () => {
         const what = `a node is there on ${log.description}, but did not say how it stands within ${timeoutMs} ms`
+        if (unreadable !== undefined) return reject(unreadable)
         reject(new UnavailableError('TIMED_OUT', what, 'ask again, or raise --timeout; it may be very busy'))
       })
       let quiet = () => {}

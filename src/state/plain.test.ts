@@ -217,3 +217,10 @@ test('says at compile time what state may be', () => {
   stored({ f: () => 1 })
   expect(stored('text')).toBe('text')
 })
+
+test('does not believe arrays within arrays that promise more parts together than there are bytes', () => {
+  const levels = 500
+  const promise = Buffer.concat(Array.from({ length: levels }, () => Buffer.from('0bc08d06', 'hex')))
+  const from = reader(Buffer.concat([promise, Buffer.alloc(100_000, 14)]))
+  expect(() => readPlain(from)).toThrow(/says that a value has 100032 parts, and has \d+ bytes for them/)
+})

@@ -66,7 +66,7 @@ export function writePlain(out: OctetWriter, value: unknown): boolean {
 /** Reads what `writePlain` wrote, or throws the reader's fault. */
 export function readPlain(from: OctetReader): unknown {
   const tag = from.byte()
-  return tag === JSON_TEXT ? readJson(from) : readTagged(from, tag, DEPTH_MAX)
+  return tag === JSON_TEXT ? readJson(from) : readTagged(from, tag, DEPTH_MAX, 0)
 }
 
 /** Writes any text, exactly: those that UTF-8 does not carry too. */
@@ -243,7 +243,8 @@ function writePart(out: OctetWriter, part: unknown): void {
   else writeSimple(out, part)
 }
 
-function readTagged(from: OctetReader, tag: number, levels: number): unknown {
+/** `owed`: how many parts are still to come of what it stands in, each of which takes a byte at least. */
+function readTagged(from: OctetReader, tag: number, levels: number, owed: number): unknown {
   if (levels < 0) throw from.fault('a value in it is nested too deep')
   switch (tag) {
     case UNDEFINED:
@@ -272,41 +273,43 @@ function readTagged(from: OctetReader, tag: number, levels: number): unknown {
       return copy
     }
     case ARRAY:
-      return readArray(from, levels - 1)
+      return readArray(from, levels - 1, owed)
     case OBJECT:
-      return readObject(from, {}, levels - 1)
+      return readObject(from, {}, levels - 1, owed)
     case BARE:
-      return readObject(from, Object.create(null) as Record<string, unknown>, levels - 1)
+      return readObject(from, Object.create(null) as Parts, levels - 1, owed)
     default:
       throw from.fault(`a value in it is of the unknown kind ${tag}`)
   }
 }
 
-function readArray(from: OctetReader, levels: number): unknown[] {
-  const count = readCount(from)
+function readArray(from: OctetReader, levels: number, owed: number): unknown[] {
+  const count = readCount(from, owed)
   // Of this length at once: one that grows takes room for 17 items, and there may be a million of them.
   const array = new Array<unknown>(count)
   for (let i = 0; i < count; i++) {
     const tag = from.byte()
-    if (tag !== HOLE) array[i] = readTagged(from, tag, levels)
+    if (tag !== HOLE) array[i] = readTagged(from, tag, levels, owed + count - i - 1)
   }
   return array
 }
 
-function readObject(from: OctetReader, object: Record<string, unknown>, levels: number): Record<string, unknown> {
-  const count = readCount(from)
+type Parts = Record<string, unknown>
+
+function readObject(from: OctetReader, object: Parts, levels: number, owed: number): Parts {
+  const count = readCount(from, owed)
   for (let i = 0; i < count; i++) {
     const key = readText(from)
     if (key === FORBIDDEN_KEY) throw from.fault(`a value in it has a key "${FORBIDDEN_KEY}"`)
-    object[key] = readTagged(from, from.byte(), levels)
+    object[key] = readTagged(from, from.byte(), levels, owed + count - i - 1)
   }
   return object
 }
 
-function readCount(from: OctetReader): number {
+function readCount(from: OctetReader, owed: number): number {
   const count = from.varint()
-  if (count > from.left)
-    throw from.fault(`it says that a value has ${count} parts, and has ${from.left} bytes for them`)
+  const left = from.left - owed
+  if (count > left) throw from.fault(`it says that a value has ${count} parts, and has ${left} bytes for them`)
   return count
 }
 

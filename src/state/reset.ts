@@ -4,6 +4,7 @@
  * dies on the way, the pipeline lives its old life, or its new one, or says that the reset is to be run again.
  */
 import { pause, type Chance } from '../clock.js'
+import { boundedJson } from '../codec/bounded-json.js'
 import { DefinitionError, IntegrityError, StreamNodeError } from '../errors.js'
 import type { Bucket, Revision } from '../log/bucket.js'
 import type { Ending, LogStream } from '../log/log.js'
@@ -248,7 +249,7 @@ async function keptOf(pipeline: string, parts: Asking & Pick<ResetParts, 'bucket
 
 function keptIn(value: Uint8Array, key: string): Kept {
   try {
-    const kept = JSON.parse(Buffer.from(value).toString()) as Kept
+    const kept = boundedJson(value) as Kept
     const { version, incarnation, from, drops, done } = kept
     const isFrom = from === 'start' || from === 'end' || Number.isFinite(from)
     const isOurs = (version as number) === 1 && typeof incarnation === 'string' && typeof done === 'boolean'

@@ -118,6 +118,7 @@ test('what is no witness is not believed', async () => {
   const bad = [
     { ...good, version: 2 },
     { ...good, number: 1.5 },
+    { ...good, number: -1 },
     { ...good, fence: '1' },
     { ...good, hash: 7 },
     'x',

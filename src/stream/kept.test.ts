@@ -226,3 +226,11 @@ function bucketLike(of: Bucket): Bucket {
     watch: prefix => of.watch(prefix),
   }
 }
+
+test('does not read what is nested so deep that it could not be written again, nor a key that changes prototypes', async () => {
+  const deep = `{"version":1,"partitions":6,"format":"message","codec":{"name":"json"},"x":${'['.repeat(20_000)}${']'.repeat(20_000)}}`
+  await write('deep', deep)
+  await expect(kept.settle(stream('deep'), 'write')).rejects.toThrow(code('BAD_LOG'))
+  await write('proto', '{"version":1,"partitions":6,"format":"message","codec":{"name":"json"},"__proto__":{"key":1}}')
+  await expect(kept.find('proto')).rejects.toThrow(/there is a key "__proto__".*; look at the entry streams\.proto/)
+})

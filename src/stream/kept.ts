@@ -3,8 +3,9 @@
  * stream is first used, held against every later user's own, and enough to read and write the stream by name alone.
  */
 import { isDeepStrictEqual } from 'node:util'
+import { boundedJson } from '../codec/bounded-json.js'
 import { codecOf, movedOn, type CodecDefinition, type Use } from '../codec/codec.js'
-import { DefinitionError, IntegrityError } from '../errors.js'
+import { DefinitionError, IntegrityError, messageOf } from '../errors.js'
 import { didYouMean } from '../options.js'
 import type { Bucket } from '../log/bucket.js'
 import type { Ports } from '../log/ports.js'
@@ -22,6 +23,8 @@ import {
 export const BUCKET = 'stream-node'
 const STREAMS = 'streams'
 const VERSION = 1
+/** More than any schema has. What is nested deeper could be read, and not be written or compared. */
+const DEPTH_MAX = 300
 /** How many names an error lists. */
 const NAMED_MAX = 10
 
@@ -214,9 +217,9 @@ function bytesOf(kept: KeptStream): Uint8Array {
 function parse(name: string, bytes: Uint8Array): KeptStream {
   let found: unknown
   try {
-    found = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'))
+    found = boundedJson(bytes, DEPTH_MAX)
   } catch (cause) {
-    throw badEntry(name, 'is no JSON', cause)
+    throw badEntry(name, `cannot be read (${messageOf(cause)})`, cause)
   }
   if (isObject(found) && typeof found['version'] === 'number' && found['version'] > VERSION) {
     const what = `the definition of stream "${name}" has version ${found['version']}, and this program knows ${VERSION}`

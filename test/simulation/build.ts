@@ -1,5 +1,6 @@
 /**
- * The simulation as plain JavaScript in a folder of its own, changed in places when asked to: that is what a mutant is.
+ * The simulation, or the fuzzing, as plain JavaScript in a folder of its own, changed in places when asked to: that is
+ * what a mutant is.
  * Each change names the text that it takes the place of, and fails when that text is not there exactly once.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -17,12 +18,15 @@ export interface Change {
 }
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const entry = 'test/simulation/worker.ts'
 const folder = join(root, '.simulate')
 const compiled = new Map<string, string>()
 
-/** Writes the simulation to a folder of this name and gives the path of its entry. */
-export function build(name: string, changes: readonly Change[] = []): string {
+/** Writes `entry` and all that it imports to a folder of this name, and gives the path of its entry. */
+export function build(
+  name: string,
+  changes: readonly Change[] = [],
+  entry: string = 'test/simulation/worker.ts',
+): string {
   const into = join(folder, name)
   rmSync(into, { recursive: true, force: true })
   const waiting = [entry]
@@ -40,7 +44,7 @@ export function build(name: string, changes: readonly Change[] = []): string {
     mkdirSync(dirname(to), { recursive: true })
     writeFileSync(to, javaScript(file, text))
   }
-  for (const { file } of changes) if (!seen.has(file)) throw new Error(`${file} is no part of the simulation`)
+  for (const { file } of changes) if (!seen.has(file)) throw new Error(`${file} is no part of ${entry}`)
   return join(into, entry.replace(/\.ts$/, '.js'))
 }
 

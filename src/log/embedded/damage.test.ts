@@ -10,7 +10,7 @@ import type { LogStream } from '../log.js'
 import type { Ports } from '../ports.js'
 import { START } from '../record.js'
 import { openEmbedded } from './embedded.js'
-import { decodeTail, encodeTail, freshTail } from './layout.js'
+import { decodeEntry, decodeTail, encodeTail, freshTail, RecordCodec } from './layout.js'
 import { Pulse } from './pulse.js'
 import { damaged, guarded } from './table.js'
 
@@ -89,4 +89,14 @@ test('wakes who waits for something that can no longer be looked at', async () =
   }
   await new Promise<void>(woken => pulse.wait(1, changed, woken))
   pulse.close()
+})
+
+test('tells of an entry of a bucket, a tail or a record that is too short to be one', () => {
+  for (const decode of [
+    () => decodeEntry('k', new Uint8Array(16)),
+    () => decodeTail(Buffer.alloc(3)),
+    () => new RecordCodec().decode(Buffer.alloc(19), 19),
+  ]) {
+    expect(decode).toThrow(mend)
+  }
 })

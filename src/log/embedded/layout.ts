@@ -1,7 +1,8 @@
 /**
- * How records and tails lie in the store, byte by byte. A record is one entry: stream, partition and position are the
- * key, so that a partition is one run of neighbours; a tail is what is known of a stream as a whole.
+ * How records, tails and the entries of buckets lie in the store, byte by byte. A record is keyed by stream, partition
+ * and position, so that a partition is one run of neighbours; a tail is what is known of a stream as a whole.
  */
+import type { Entry, Revision } from '../bucket.js'
 import { LogRecord } from '../record.js'
 import type { Position } from '../record.js'
 import { damaged } from './table.js'
@@ -136,6 +137,7 @@ export class RecordCodec {
 
   readonly decode = (source: Buffer, length: number | undefined): Stored => {
     const size = length ?? source.length
+    if (size < PREFIX) throw damaged(`a record has ${size} bytes`)
     const headEnd = PREFIX + source.readUInt32LE(HEAD_LENGTH)
     if (headEnd > size) throw damaged(`a record of ${size} bytes claims headers up to byte ${headEnd}`)
     const end = this.headersOnly ? headEnd : size
@@ -184,3 +186,24 @@ export function decodeTail(value: Buffer): Tail {
 }
 
 export const freshTail = (): Tail => ({ last: 0, time: 0, records: 0, bytes: 0, edits: 0, cuts: 0 })
+
+// Revision (8 bytes), time (8), and whether the entry is only the trace of a deletion (1).
+const ENTRY_PREFIX = 17
+
+export function encodeEntry(revision: Revision, time: number, value: Uint8Array | undefined): Buffer {
+  const stored = Buffer.allocUnsafeSlow(ENTRY_PREFIX + (value?.length ?? 0))
+  stored.writeDoubleLE(revision, 0)
+  stored.writeDoubleLE(time, 8)
+  stored.writeUInt8(value === undefined ? 1 : 0, 16)
+  if (value !== undefined) stored.set(value, ENTRY_PREFIX)
+  return stored
+}
+
+/** Throws `BAD_LOG` for bytes that are no entry. */
+export function decodeEntry(key: string, stored: Uint8Array | undefined): Entry | undefined {
+  if (stored === undefined) return undefined
+  if (stored.length < ENTRY_PREFIX) throw damaged(`an entry of a bucket has ${stored.length} bytes`)
+  const view = new DataView(stored.buffer, stored.byteOffset, stored.byteLength)
+  const value = stored[16] === 1 ? undefined : stored.subarray(ENTRY_PREFIX)
+  return { key, value, revision: view.getFloat64(0, true), time: view.getFloat64(8, true) }
+}

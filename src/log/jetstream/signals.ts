@@ -31,7 +31,7 @@ export class JetStreamSignals implements Signals {
     const answer = await this.#ask(subject, payload, timeoutMs)
     const failed = answer.headers?.get(FAILED)
     if (failed === undefined || failed === '') return answer.data
-    const what = `"${subject}" answered with an error: ${decodeURIComponent(failed)}`
+    const what = `"${subject}" answered with an error: ${failureIn(failed)}`
     throw new UnavailableError('ANSWERED_WITH_ERROR', what, 'look at the log of the node that serves it')
   }
 
@@ -95,5 +95,14 @@ async function answer(
     const said = Buffer.from(messageOf(error).slice(0, MESSAGE_MAX)).toString()
     headers.bytes = encodeHeaders({ [FAILED]: encodeURIComponent(said) || '%20' })
     message.respond(new Uint8Array(0), { headers: headers as never })
+  }
+}
+
+/** What a handler said that failed, which may be no handler of ours: then it is shown as it stands. */
+export function failureIn(header: string): string {
+  try {
+    return decodeURIComponent(header)
+  } catch {
+    return header
   }
 }
