@@ -61,7 +61,7 @@ const LOOK_MS = 5
 /** A side that makes no step for so long never will. */
 const STUCK_MS = 120_000
 
-/** Takes about two minutes for 200,000 records and 20 kills. */
+/** Takes some minutes for 200,000 records and 20 kills. */
 export async function* lossCases({
   pairs = 1,
   records = 200_000,
