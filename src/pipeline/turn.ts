@@ -334,7 +334,7 @@ export class Turn {
     const { pipeline, index: stage } = this.stage
     const wire = this.parts.sources[source] as Wire<unknown>
     const framed = index === undefined ? undefined : wire.framesIn(record)?.[index]
-    const one = framed && { framed, index: was ?? index }
+    const one = framed === undefined || index === undefined ? undefined : { framed, index: was ?? index }
     const about = { pipeline, stage, stream: wire.stream.name, error: thrown, where, attempts, at }
     this.#outlet.letter(this.#deadLetters, this.parts.partition, bytesMax => encodeLetter(record, one, about, bytesMax))
   }

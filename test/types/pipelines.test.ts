@@ -4,7 +4,17 @@
  */
 import { concatMap, filter, ignoreElements, map, mergeMap, tap, type OperatorFunction } from 'rxjs'
 import { expectTypeOf, test } from 'vitest'
-import { pipeline, scan, stream, type Flow, type OutputOf, type Pipeline, type Stream } from 'stream-node'
+import {
+  pipeline,
+  RetryableError,
+  scan,
+  stream,
+  type Flow,
+  type OutputOf,
+  type Pipeline,
+  type Stream,
+} from 'stream-node'
+import type { DeadLetter, OnError, Resolution } from 'stream-node'
 
 interface Click {
   user: string
@@ -40,6 +50,20 @@ test('a flow has the type of what the last step gives, and as() the stream that 
   expectTypeOf<OutputOf<typeof flow>>().toEqualTypeOf<{ user: string; seconds: number }>()
   expectTypeOf(pipeline('p').from(clicks)).toEqualTypeOf<Flow<Click>>()
   expectTypeOf(pipeline('p').from(clicks).pipe()).toEqualTypeOf<Flow<Click>>()
+})
+
+test('what becomes of bad records is said in words that exist, and their dead letters are a stream', () => {
+  const rules = { onError: { retry: { attempts: 5, backoff: '1 second' }, then: 'skip', budget: false } } as const
+  const flow = pipeline('p', rules).from(clicks)
+  expectTypeOf(flow.to(flow.as('out')).deadLetters).toEqualTypeOf<Stream<DeadLetter | Resolution>>()
+  expectTypeOf<OnError['then']>().toEqualTypeOf<'deadLetter' | 'skip' | 'pause' | 'stop' | undefined>()
+  program(() => {
+    // @ts-expect-error -- nothing is parked
+    pipeline('p', { onError: { then: 'park' } })
+    // @ts-expect-error -- a budget is so many in such a time
+    pipeline('p', { onError: { budget: { records: 5 } } })
+    throw new RetryableError('busy', { cause: new Error('it') })
+  })
 })
 
 test('several sources flow as the union of what they give', () => {
