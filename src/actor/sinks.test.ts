@@ -166,7 +166,7 @@ test('nothing is lost and nothing stands twice under its id, whenever its owners
     let actor: PartitionActor | undefined
     // Each owner is killed after so many moments.
     const pass = () => {
-      if (++passed % moment !== 0 || kills >= 30) return
+      if (++passed % moment !== 0 || kills >= 12) return
       kills++
       actor?.kill()
     }
