@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { scan } from '../../operators/scan.js'
 import { RetryableError } from '../../errors.js'
 import { pipeline } from '../../pipeline/pipeline.js'
+import { sink } from '../../stream/sink.js'
 import { stream } from '../../stream/stream.js'
 import { thrownBy } from '../contracts/steps.js'
 import { simulate } from './simulate.js'
@@ -42,6 +43,31 @@ test('runs pipelines with two targets, in batches too', { timeout: 60_000 }, asy
     split.to(payment => (payment.cents < 20 ? small : large)),
     { input, seeds: 8 },
   )
+})
+
+test('lets others stand for the far sides of sinks, also of those that a function chooses', async () => {
+  const writes = { write: () => expect.unreachable('nothing leaves a simulation') }
+  const [table, large] = [sink<number>('table', writes), sink<Payment>('large', { ...writes, batch: { records: 2 } })]
+  const sums = pipeline('sums')
+    .from(payments)
+    .pipe(scan((sum, payment) => sum + payment.cents, 0))
+    .to(table)
+  await simulate(sums, { input, seeds: 6 })
+  const small = stream<Payment>('small', { key: 'from' })
+  const split = pipeline('split').from(payments)
+  const choose = (payment: Payment) => (payment.cents < 20 ? [small] : large)
+  await simulate(split.to(choose, { sinks: [large] }), { input, seeds: 6 })
+}, 60_000)
+
+test('finds in sinks what is not the same in each run', { timeout: 60_000 }, async () => {
+  let drawn = 0
+  const table = sink<number>('table', { write: () => {} })
+  const drawing = pipeline('drawing')
+    .from(payments)
+    .pipe(map(() => drawn++))
+    .to(table)
+  const thrown = await thrownBy(simulate(drawing, { input, seeds: 1 }))
+  expect((thrown as Error).message).toMatch(/^simulation, seed 1: sink "table", partition 0\.\d: output 1 is { key: /)
 })
 
 test(
