@@ -21,7 +21,7 @@ import { isEnd, moved, type PartitionState } from './lifecycle.js'
 import { Mailbox, type Delivery, type MailboxLimits } from './mailbox.js'
 import { Pace } from './pace.js'
 import { Solo, type Seat } from './solo.js'
-import { isSuspect, Trial, verdictOn } from './trial.js'
+import { GUILTY_DEATHS, isSuspect, Trial, verdictOn } from './trial.js'
 import { keepVigil } from './vigil.js'
 
 export interface ActorParts extends ClaimParts {
@@ -41,6 +41,8 @@ export interface Watch {
 export interface ActorLimits extends MailboxLimits, CommitLimits, InputLimits {
   /** How many positions a ledger may reach back before it is written anew. */
   readonly ledgerReachMax: number
+  /** How many owners must have died at a record before it counts as the one that kills. */
+  readonly guiltyDeaths: number
 }
 
 /** How it ended: as asked, by another owner, because the log or we cannot be trusted, or at a record or definition. */
@@ -88,6 +90,7 @@ const LIMITS: ActorLimits = {
   backlogRecordsMax: 512,
   backlogBytesMax: 4 * 1024 * 1024,
   ledgerReachMax: 500_000,
+  guiltyDeaths: GUILTY_DEATHS,
   ledgerSpareBytes: 1024 * 1024,
   purgeBytes: 1024 * 1024,
 }
@@ -317,7 +320,11 @@ export class PartitionActor {
     const records = (inputs[source] as Input).take(batch)
     this.#taken = records.length
     const waits = turn.ready(source, records)
-    if (waits !== undefined) await untilAnswered(firstThen(waits, () => turn.ready(source, records)), this.#asking)
+    if (waits !== undefined)
+      await untilAnswered(
+        firstThen(waits, () => turn.ready(source, records)),
+        this.#asking,
+      )
     return this.#walk({ source, batch, records, from: 0 }, held)
   }
 
@@ -335,7 +342,7 @@ export class PartitionActor {
     }
     const { fault, walked, passed } = outcome
     this.#pace.ends(walked, outcome.outputs.length)
-    this.#trial?.walked(walked)
+    this.#trial?.walked(input.stream, walked)
     const next = from + walked
     const left = records[next]
     input.walked(batch, records[next - 1], left?.position)
@@ -349,16 +356,17 @@ export class PartitionActor {
     return outcome
   }
 
-  /** How a batch is walked on: to its end, or in a trial its next record alone, or past that record. */
+  /** How a batch is walked on: to its end, or in a trial a few records or one, or past that record. */
   async #passOf({ source, records, from }: Walk, turn: Turn, input: Input): Promise<() => Outcome> {
     const record = records[from]
-    const next = (record && (await this.#trial?.next(input.stream, record))) ?? 'all'
+    const most = (record && (await this.#trial?.next(input.stream, record))) ?? Infinity
     const { watch } = this.#parts
     return () => {
       this.#pace.begins()
       if (record === undefined) return turn.walk(source, records, from, input.passed)
-      if (next === 'none') return turn.giveUp(source, record, input.passed, verdictOn(input.stream, record))
-      const those = next === 'one' ? records.slice(0, from + 1) : records
+      if (most === 0)
+        return turn.giveUp(source, record, input.passed, verdictOn(input.stream, record, this.#limits.guiltyDeaths))
+      const those = from + most < records.length ? records.slice(0, from + most) : records
       watch?.walks(source, record.position, (those.at(-1) as LogRecord).position)
       const outcome = turn.walk(source, those, from, input.passed)
       watch?.rests()
@@ -400,6 +408,7 @@ export class PartitionActor {
       recordsMax: 2 * (groupRecordsMax + mailboxRecordsMax + batchRecordsMax),
       sources: inputs,
       end: input => untilAnswered(() => input.end(), this.#asking),
+      guiltyDeaths: this.#limits.guiltyDeaths,
       isIdle: () => commit.isIdle,
       isOut: () => publisher.backlogTo('sink') === 0,
       mark: notes => commit.aside(() => ledger.mark(notes)),

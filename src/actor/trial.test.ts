@@ -7,7 +7,7 @@ import { inherited, isSuspect, Trial } from './trial.js'
 
 const left = (notes: Notes, commits: number, how: Left['how'] = 'cut off'): Left => ({ notes, commits, how })
 const dead = (deaths: number): Notes => ({ deaths, trial: undefined })
-const trial: TrialNotes = { walks: 'batch', left: 10, ends: [{ stream: 'in', position: 9 }], accused: [] }
+const trial: TrialNotes = { walks: 'batch', sources: [{ stream: 'in', position: 9, left: 10 }], accused: [] }
 const on = (walks: TrialNotes['walks'], ...accused: Accused[]): Notes => ({
   deaths: 2,
   trial: { ...trial, walks, accused },
@@ -152,7 +152,15 @@ class World {
     }
     let trial = isSuspect(notes)
       ? new Trial({
-          ...{ notes, seat, clock: noTime, sources: [source], end: async () => records, recordsMax: HAND_MAX },
+          ...{
+            notes,
+            seat,
+            clock: noTime,
+            sources: [source],
+            end: async () => records,
+            recordsMax: HAND_MAX,
+            guiltyDeaths: 3,
+          },
           isIdle: () => position === model.committed,
           isOut: () => true,
           mark: async notes => {
@@ -173,17 +181,17 @@ class World {
       if (isCommitted && position === records && trial === undefined) break
       const mayWalk = seat.mayWalk && trial?.mayWalk !== false && position - model.committed < HAND_MAX
       if (mayWalk && position < records && this.dice.below(3) > 0) {
-        const next = (await trial?.next('in', { position: position + 1 })) ?? 'all'
-        const count = next === 'all' ? Math.min(1 + this.dice.below(4), records - position) : 1
+        const next = (await trial?.next('in', { position: position + 1 })) ?? Infinity
+        const count = Math.min(Math.max(next, 1), 1 + this.dice.below(4), records - position)
         for (let i = 0; i < count; i++) {
           position++
-          if (next === 'none') letters.push(position)
+          if (next === 0) letters.push(position)
           else if (poison.has(`${index}/${position}`)) {
             this.#isAlive = false
             return new Promise(() => {})
           }
         }
-        trial?.walked(count)
+        trial?.walked('in', count)
       }
       if (position > model.committed && this.dice.below(2) > 0) {
         const [upTo, passedOver] = [position, letters]
@@ -200,7 +208,16 @@ class World {
   }
 }
 
-const noTime: Clock = { now: () => 0, elapsed: () => 0, after: () => () => {}, soon: then => setImmediate(then) }
+/** Short waits end at once, long ones never. */
+const noTime: Clock = {
+  now: () => 0,
+  elapsed: () => 0,
+  after: (ms, then) => {
+    if (ms <= 2000) setImmediate(then)
+    return () => {}
+  },
+  soon: then => setImmediate(then),
+}
 
 function passedOver({ models }: World): Set<string> {
   return new Set(models.flatMap((model, index) => model.passedOver.map(position => `${index}/${position}`)))
@@ -248,7 +265,7 @@ function tried(notes: Notes, solo = new Solo(noTime)) {
   const state = { isIdle: true, isOut: true, othersWalk: [] as boolean[] }
   const other = solo.seat(() => {})
   const trial = new Trial({
-    ...{ notes, seat, clock: noTime, sources: [source], recordsMax: 100 },
+    ...{ notes, seat, clock: noTime, sources: [source], recordsMax: 100, guiltyDeaths: 3 },
     end: async () => 9,
     isIdle: () => state.isIdle,
     isOut: () => state.isOut,
@@ -264,31 +281,31 @@ test('at the last of three tries no other partition of the process walks anythin
   const { trial, other, state, source } = tried(on('nothing', at(4, 2)))
   await trial.proceed(false)
   expect(trial.mayWalk).toBe(true)
-  expect(await trial.next('in', { position: 4 })).toBe('one')
+  expect(await trial.next('in', { position: 4 })).toBe(1)
   expect(state.othersWalk).toEqual([false])
   Object.assign(source, { position: 4 })
-  trial.walked(1)
+  trial.walked('in', 1)
   state.isIdle = false
   await trial.proceed(false)
   expect([other.mayWalk, trial.mayWalk]).toEqual([false, false])
   state.isIdle = true
   await trial.proceed(false)
   expect([other.mayWalk, trial.mayWalk]).toEqual([true, true])
-  expect(await trial.next('in', { position: 5 })).toBe('one')
+  expect(await trial.next('in', { position: 5 })).toBe(1)
   expect(state.othersWalk).toEqual([false, true])
 })
 
 test('a guilty record is passed over, but walked when a person was asked and says that it goes on', async () => {
   const { trial, marks } = tried(on('nothing', at(4, 3)))
   await trial.proceed(false)
-  expect(await trial.next('in', { position: 4 })).toBe('none')
+  expect(await trial.next('in', { position: 4 })).toBe(0)
   expect(marks).toEqual([])
   trial.excuse({ position: 4 })
-  trial.walked(0)
+  trial.walked('in', 0)
   await trial.proceed(true)
   expect(marks).toEqual([on('nothing', at(4, 3))])
   await trial.proceed(false)
-  expect(await trial.next('in', { position: 4 })).toBe('one')
+  expect(await trial.next('in', { position: 4 })).toBe(1)
   expect(marks.at(-1)).toEqual(on('one', at(4, 3)))
 })
 
@@ -299,9 +316,9 @@ test('nothing is tried while a sink still takes outputs of before: that may be w
   expect(trial.mayWalk).toBe(false)
   state.isOut = true
   await trial.proceed(false)
-  expect(await trial.next('in', { position: 4 })).toBe('one')
+  expect(await trial.next('in', { position: 4 })).toBe(1)
   Object.assign(source, { position: 4 })
-  trial.walked(1)
+  trial.walked('in', 1)
   state.isOut = false
   await trial.proceed(false)
   expect([trial.mayWalk, marks.length]).toEqual([false, 1])
@@ -313,7 +330,7 @@ test('a partition that is paused gives the slot to the next, and is not on trial
   await first.trial.proceed(false)
   await second.trial.proceed(false)
   expect([first.trial.mayWalk, second.trial.mayWalk]).toEqual([true, false])
-  expect(first.marks).toEqual([{ deaths: 2, trial: { ...trial, left: 100 } }])
+  expect(first.marks).toEqual([{ deaths: 2, trial: { ...trial, sources: [{ stream: 'in', position: 9, left: 100 }] } }])
   await first.trial.proceed(true)
   expect(first.marks.at(-1)).toEqual(dead(2))
   await second.trial.proceed(false)

@@ -4,7 +4,7 @@
  * that too, the next one walks it record by record, with a mark in the ledger before each. A record at which three owners
  * died is passed over without a look into it.
  */
-import type { Cancel, Clock } from '../clock.js'
+import { pause, type Cancel, type Clock } from '../clock.js'
 import { RecordError } from '../errors.js'
 import type { LogRecord, Position } from '../log/record.js'
 import { UNSUSPECTED, type Accused, type Left, type Notes, type Place, type TrialNotes } from '../state/notes.js'
@@ -15,7 +15,11 @@ const SOON_ENTRIES = 64
 /** So many that died in a row make a partition suspect. */
 const SUSPECT_DEATHS = 2
 /** So many at one record make it guilty: a neighbour that is not suspect yet can be at fault for two of them. */
-const GUILTY_DEATHS = 3
+export const GUILTY_DEATHS = 3
+/** Before the last of them: whatever else would end this owner soon shall do so while nothing is tried. */
+const CALM_MS = 2000
+/** Of the batch so many are walked and committed at a time, so that no more need be walked alone after a death. */
+const TURN_RECORDS_MAX = 64
 /** With several sources more than one record may have been tried alone. */
 const ACCUSED_MAX = 16
 /** Whoever has the slot and tries nothing for so long lets others try theirs. */
@@ -29,7 +33,12 @@ export function inherited({ notes, commits, how }: Left, isRestart: boolean): No
     if (isRestart) return notes
     return { deaths: commits < SOON_ENTRIES ? deaths + 1 : 1, trial }
   }
-  if (trial.walks === 'batch') return { deaths, trial: isRestart ? undefined : { ...trial, walks: 'nothing' } }
+  if (trial.walks === 'batch') {
+    if (isRestart) return { deaths, trial: undefined }
+    // Nothing else was walked and not committed.
+    const sources = trial.sources.map(source => ({ ...source, left: Math.min(source.left, TURN_RECORDS_MAX) }))
+    return { deaths, trial: { ...trial, walks: 'nothing', sources } }
+  }
   const [first, ...others] = trial.accused
   if (trial.walks === 'nothing' || first === undefined) return notes
   const accused = [...others]
@@ -43,11 +52,11 @@ export function isSuspect({ deaths, trial }: Notes): boolean {
 }
 
 /** Why a guilty record is passed over. */
-export function verdictOn(stream: string, { partition, position }: LogRecord): RecordError {
+export function verdictOn(stream: string, { partition, position }: LogRecord, deaths: number): RecordError {
   const at = `stream "${stream}", partition ${partition}, position ${position}`
-  const what = `${at}: the process ended at this record each time it was tried, ${GUILTY_DEATHS} times`
+  const what = `${at}: the process ended at this record each time it was tried, ${deaths} times`
   const mend = 'see what the steps do with it: an endless loop, too much memory, process.exit()'
-  return new RecordError('KILLS_PROCESS', what, mend, { facts: { stream, partition, position, deaths: GUILTY_DEATHS } })
+  return new RecordError('KILLS_PROCESS', what, mend, { facts: { stream, partition, position, deaths } })
 }
 
 /** What a trial needs of its owner. */
@@ -61,6 +70,7 @@ export interface TrialParts<S extends Source = Source> {
   readonly end: (source: S) => Promise<Position>
   /** How many records of a source an owner can have had in hand, about. */
   readonly recordsMax: number
+  readonly guiltyDeaths: number
   /** Nothing that was walked is still to be committed. */
   readonly isIdle: () => boolean
   /** No sink is still to take what was committed: one that ends the process is not to be taken for a record. */
@@ -74,9 +84,6 @@ export interface Source {
   /** How far it is read. */
   readonly position: Position
 }
-
-/** What may be walked: all records of a turn, the next one alone, or not that one, for it is guilty. */
-export type Next = 'all' | 'one' | 'none'
 
 export class Trial<S extends Source = Source> {
   readonly #parts: TrialParts<S>
@@ -108,7 +115,7 @@ export class Trial<S extends Source = Source> {
   get mayWalk(): boolean {
     if (!this.#isOpen || this.#isThrough) return false
     const { isIdle, isOut } = this.#parts
-    return this.#trial?.walks === 'batch' || (this.#on === undefined && isIdle() && isOut())
+    return this.#on === undefined && isIdle() && isOut()
   }
 
   /** To be called whenever something has changed. True once all was walked that was to be tried. */
@@ -136,29 +143,35 @@ export class Trial<S extends Source = Source> {
     return false
   }
 
-  /** To be asked before this record of a source is walked; a mark in the ledger then names it. */
-  async next(stream: string, { position }: Pick<LogRecord, 'position'>): Promise<Next> {
+  /**
+   * To be asked before this record of a source is walked: how many records may be, beginning with this one. None if it is
+   * guilty; if it is only one, a mark in the ledger names it.
+   */
+  async next(stream: string, { position }: Pick<LogRecord, 'position'>): Promise<number> {
     const trial = this.#trial
-    if (trial === undefined || trial.walks === 'batch') return 'all'
+    if (trial === undefined || trial.walks === 'batch') return TURN_RECORDS_MAX
     const known = trial.accused.find(one => isSame(one, { stream, position }))
     // Each was there when an owner died of one of them.
     const on = (this.#on = known ?? { stream, position, deaths: 1 })
-    if (on.deaths >= GUILTY_DEATHS && position !== this.#excused) return 'none'
+    const { guiltyDeaths } = this.#parts
+    if (on.deaths >= guiltyDeaths && position !== this.#excused) return 0
     const others = trial.accused.filter(one => one !== known).slice(0, ACCUSED_MAX - 1)
     // When this is the last time, nobody else shall be at fault.
-    if (on.deaths >= GUILTY_DEATHS - 1) await this.#beAlone()
+    if (on.deaths >= guiltyDeaths - 1) await this.#beAlone()
     await this.#write({ deaths: this.#deaths, trial: { ...trial, walks: 'one', accused: [on, ...others] } })
-    return 'one'
+    return 1
   }
 
-  /** So many records were walked; with none the next one is held up. */
-  walked(count: number): void {
+  /** So many records of a source were walked; with none the next one is held up. */
+  walked(stream: string, count: number): void {
     this.#isStuck = false
     const trial = this.#trial
     if (trial === undefined || count === 0) return
-    const left = Math.max(0, trial.left - count)
-    if (trial.walks === 'batch') this.#trial = { ...trial, left }
-    else this.#trial = { ...trial, left, walks: 'nothing', accused: trial.accused.filter(one => one !== this.#on) }
+    const sources = trial.sources.map(one =>
+      one.stream === stream ? { ...one, left: Math.max(0, one.left - count) } : one,
+    )
+    if (trial.walks === 'batch') this.#trial = { ...trial, sources }
+    else this.#trial = { ...trial, sources, walks: 'nothing', accused: trial.accused.filter(one => one !== this.#on) }
   }
 
   /** A person is to decide about this record; when they say that it goes on, it is tried even if it is guilty. */
@@ -176,15 +189,19 @@ export class Trial<S extends Source = Source> {
   get #isThrough(): boolean {
     const trial = this.#trial
     if (trial === undefined) return false
-    return trial.left === 0 || this.#parts.sources.every(source => source.position >= endOf(trial, source))
+    return this.#parts.sources.every(({ stream, position }) => {
+      const tried = trial.sources.find(one => one.stream === stream)
+      // A source that was not there when the trial began has nothing to try.
+      return tried === undefined || tried.left === 0 || position >= tried.position
+    })
   }
 
   /** Only for who holds the slot. */
   async #open(): Promise<void> {
     const { sources, end, recordsMax } = this.#parts
     if (this.#trial === undefined) {
-      const ends = await Promise.all(sources.map(async one => ({ stream: one.stream, position: await end(one) })))
-      const trial: TrialNotes = { walks: 'batch', left: recordsMax * sources.length, ends, accused: [] }
+      const tried = sources.map(async one => ({ stream: one.stream, position: await end(one), left: recordsMax }))
+      const trial: TrialNotes = { walks: 'batch', sources: await Promise.all(tried), accused: [] }
       this.#trial = trial
       if (!this.#isThrough) await this.#write({ deaths: this.#deaths, trial })
     }
@@ -195,6 +212,7 @@ export class Trial<S extends Source = Source> {
 
   async #beAlone(): Promise<void> {
     const { seat, clock } = this.#parts
+    await pause(clock, CALM_MS)
     seat.setAlone(true)
     // Who began a turn before ends it before.
     await new Promise<void>(go => clock.soon(go))
@@ -224,9 +242,4 @@ export class Trial<S extends Source = Source> {
 
 function isSame(a: Place, b: Place): boolean {
   return a.stream === b.stream && a.position === b.position
-}
-
-/** A source that was not there when the trial began has nothing to try. */
-function endOf({ ends }: TrialNotes, { stream }: Source): Position {
-  return ends.find(end => end.stream === stream)?.position ?? 0
 }

@@ -183,7 +183,7 @@ test('a claim goes on top of what the owner before committed meanwhile', async (
 
 test('the next owner sees how the one before ended, and what it noted', async () => {
   const place = await Place.make()
-  const trial: TrialNotes = { walks: 'batch', left: 5, ends: [{ stream: 'in', position: 3 }], accused: [] }
+  const trial: TrialNotes = { walks: 'batch', sources: [{ stream: 'in', position: 3, left: 5 }], accused: [] }
   const first = await place.owner()
   expect(first.found.left).toEqual({ notes: UNSUSPECTED, commits: 0, how: 'new' })
   await first.commit({ a: 1 })

@@ -3,12 +3,11 @@ import { expect, test } from 'vitest'
 import { IntegrityError } from '../errors.js'
 import { decodeNotes, encodeNotes, UNSUSPECTED, type Notes, type TrialNotes } from './notes.js'
 
-const place = fc.record({ stream: fc.string({ maxLength: 20 }), position: fc.maxSafeNat() })
+const tried = fc.record({ stream: fc.string({ maxLength: 20 }), position: fc.maxSafeNat(), left: fc.maxSafeNat() })
 const accused = fc.record({ stream: fc.string({ maxLength: 20 }), position: fc.maxSafeNat(), deaths: fc.nat(9) })
 const trial: fc.Arbitrary<TrialNotes> = fc.record({
   walks: fc.constantFrom('nothing', 'batch', 'one'),
-  left: fc.maxSafeNat(),
-  ends: fc.array(place, { maxLength: 3 }),
+  sources: fc.array(tried, { maxLength: 3 }),
   accused: fc.array(accused, { maxLength: 3 }),
 })
 const notes: fc.Arbitrary<Notes> = fc.record({
@@ -34,14 +33,13 @@ test('the bytes are those that the reference tells', () => {
     deaths: 2,
     trial: {
       walks: 'one',
-      left: 300,
-      ends: [{ stream: 'in', position: 5 }],
+      sources: [{ stream: 'in', position: 5, left: 300 }],
       accused: [{ stream: 'in', position: 4, deaths: 1 }],
     },
   }
   const [deaths, walks, left, one] = [2, 2, [0xac, 0x02], 1]
   const name = [2, ...Buffer.from('in')]
-  expect([...encodeNotes(given)]).toEqual([deaths, walks, ...left, one, ...name, 5, one, ...name, 4, 1])
+  expect([...encodeNotes(given)]).toEqual([deaths, walks, one, ...name, 5, ...left, one, ...name, 4, 1])
   expect([...encodeNotes({ deaths: 1, trial: undefined })]).toEqual([1])
 })
 

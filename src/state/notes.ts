@@ -17,16 +17,19 @@ export interface Notes {
 export interface TrialNotes {
   /** What is being walked, and so may be why its owner dies: nothing, any of them, or the first of `accused` alone. */
   readonly walks: 'nothing' | 'batch' | 'one'
-  /** How many of these records are left, at the most. */
-  readonly left: number
-  /** Where the sources ended when the trial began. */
-  readonly ends: readonly Place[]
+  readonly sources: readonly Tried[]
   readonly accused: readonly Accused[]
 }
 
 export interface Place {
   readonly stream: string
   readonly position: Position
+}
+
+/** How much of a source is to be tried: up to this position, where it ended when the trial began. */
+export interface Tried extends Place {
+  /** No more records than this. */
+  readonly left: number
 }
 
 /** A record that was walked alone, or is about to be. */
@@ -57,11 +60,11 @@ export function encodeNotes({ deaths, trial }: Notes): Uint8Array {
   out.varint(deaths)
   if (trial === undefined) return out.done()
   out.byte(WALKS.indexOf(trial.walks))
-  out.varint(trial.left)
-  out.varint(trial.ends.length)
-  for (const { stream, position } of trial.ends) {
+  out.varint(trial.sources.length)
+  for (const { stream, position, left } of trial.sources) {
     out.text(stream)
     out.varint(position)
+    out.varint(left)
   }
   out.varint(trial.accused.length)
   for (const { stream, position, deaths } of trial.accused) {
@@ -80,14 +83,13 @@ export function decodeNotes(body: Uint8Array, where: string): Notes {
   if (from.left === 0) return { deaths, trial: undefined }
   const walks = WALKS[from.byte()]
   if (walks === undefined) throw from.fault('what is walked is unknown')
-  const left = from.varint()
-  const ends: Place[] = []
+  const sources: Tried[] = []
   for (let count = from.varint(); count > 0; count--) {
-    ends.push({ stream: from.text(from.varint()), position: from.varint() })
+    sources.push({ stream: from.text(from.varint()), position: from.varint(), left: from.varint() })
   }
   const accused: Accused[] = []
   for (let count = from.varint(); count > 0; count--) {
     accused.push({ stream: from.text(from.varint()), position: from.varint(), deaths: from.varint() })
   }
-  return { deaths, trial: { walks, left, ends, accused } }
+  return { deaths, trial: { walks, sources, accused } }
 }
