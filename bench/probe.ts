@@ -18,7 +18,7 @@ import type { LogRecord, Position } from '../src/log/record.js'
 import { Spans } from './percentile.js'
 
 /** What the log may hold ready before it is asked: two batches of the engine's, as `BatchReader` promises. */
-const AHEAD_RECORDS = 640
+const AHEAD_RECORDS = 1024
 /** Looks at one output in so many, so that looking costs nothing. */
 const SAMPLE = 16
 

@@ -12,10 +12,15 @@ const SPELL_MS = 15
 const RECORDS_FIRST = 64
 /** Never fewer, for each turn and entry has a cost of its own. */
 const RECORDS_MIN = 8
+/** However much comes of each record, so many may wait. */
+const WAITING_MIN = 128
+/** How much the latest turn counts in what is learned of all. */
+const LATEST_SHARE = 0.1
 
 export class Pace {
   readonly #clock: Clock
   #recordsMax = RECORDS_FIRST
+  #outputsPerRecord = 0
   #beganMs = 0
   #breathedMs: number
 
@@ -33,8 +38,14 @@ export class Pace {
     this.#beganMs = this.#clock.elapsed()
   }
 
-  /** A turn of so many records has ended. */
-  ends(records: number): void {
+  /** Of how many records so many outputs come, about: no more need wait to fill an entry. */
+  recordsFor(outputs: number): number {
+    return Math.max(WAITING_MIN, outputs / this.#outputsPerRecord)
+  }
+
+  /** A turn of so many records has ended, and has given so many outputs. */
+  ends(records: number, outputs: number): void {
+    if (records > 0) this.#outputsPerRecord += (outputs / records - this.#outputsPerRecord) * LATEST_SHARE
     const tookMs = this.#clock.elapsed() - this.#beganMs
     if (tookMs > TURN_MS) this.#recordsMax = Math.max(RECORDS_MIN, Math.floor((records * TURN_MS) / tookMs))
     // One slow turn may have been chance: it may soon be twice as many again.
