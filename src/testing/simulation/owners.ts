@@ -107,7 +107,7 @@ export class Owners {
     const { trace } = this.#parts.world
     const who = running?.process.name ?? 'somebody'
     if (event.type === 'partition.state') {
-      if (event.to === 'running') this.claims++
+      if (event.from === 'claiming' && (event.to === 'running' || event.to === 'suspect')) this.claims++
       trace.add(`${who}/${event.partition}: ${event.from} to ${event.to}, fence ${event.fence}`)
     } else if (event.type === 'partition.committed') {
       const { partition, number, records, outputs } = event

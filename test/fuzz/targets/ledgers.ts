@@ -93,8 +93,7 @@ const message: LedgerMessage = {
 const claim: LedgerMessage = { ...message, kind: 'claim', number: 299, body: new Uint8Array(0) }
 const trial: TrialNotes = {
   walks: 'one',
-  left: 4,
-  ends: [{ stream: 'clicks', position: 12 }],
+  sources: [{ stream: 'clicks', position: 9, left: 4 }],
   accused: [{ stream: 'clicks', position: 8, deaths: 2 }],
 }
 const mark: LedgerMessage = { ...claim, kind: 'mark', body: encodeNotes({ deaths: 3, trial }) }
