@@ -69,7 +69,14 @@ class Place {
       ...{ stream, partition: 0, recordBytesMax, witness, clock, chance, signal, waits },
     })
     const publisher = new Publisher({
-      ...{ writer: { pipeline: 'p', incarnation: 'inc', stage: 0, partition: 0 }, ledger, clock, chance, signal, waits },
+      ...{
+        writer: { pipeline: 'p', incarnation: 'inc', stage: 0, partition: 0 },
+        ledger,
+        clock,
+        chance,
+        signal,
+        waits,
+      },
       progressed: () => {},
       failed: error => this.failures.push(error),
     })

@@ -21,7 +21,11 @@ export interface Client extends AsyncDisposable {
    * schema refuses, `LOG_FULL` when the log is full. When `signal` aborts it waits no longer; a record that was sent by
    * then may still be stored.
    */
-  publish<T>(stream: Target<T> & { readonly kind: 'stream' }, value: NoInfer<T>, options?: PublishOptions): Promise<Published>
+  publish<T>(
+    stream: Target<T> & { readonly kind: 'stream' },
+    value: NoInfer<T>,
+    options?: PublishOptions,
+  ): Promise<Published>
 
   /**
    * Stores many, in order, with as many on the way as the log takes, and takes no more from `values` than that: memory

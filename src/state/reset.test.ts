@@ -53,7 +53,10 @@ async function commit(ledger: Ledger, key: string): Promise<void> {
   const tables = new Tables()
   tables.table<string>('rows').set(key, 'value')
   tables.settle()
-  writeState(out, { inputs: [], targets: ['results', 'sink:rows'].map(name => ({ name, incarnation: 'i', floor: 0, partitions: [] })) })
+  writeState(out, {
+    inputs: [],
+    targets: ['results', 'sink:rows'].map(name => ({ name, incarnation: 'i', floor: 0, partitions: [] })),
+  })
   tables.write(out, ledger.next, 0)
   writeOutputs(out, [])
   await ledger.write(out.done(), 1)

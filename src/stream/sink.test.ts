@@ -7,7 +7,12 @@ const write = () => {}
 
 test('is a frozen value that prints as what was written', () => {
   const rows = sink<{ n: number }>('rows', { write })
-  expect([Object.isFrozen(rows), isSink(rows), isStream(rows), isSink(stream('rows'))]).toEqual([true, true, false, false])
+  expect([Object.isFrozen(rows), isSink(rows), isStream(rows), isSink(stream('rows'))]).toEqual([
+    true,
+    true,
+    false,
+    false,
+  ])
   expect(JSON.stringify(rows)).toBe('{"kind":"sink","name":"rows"}')
   expect(Object.keys(rows)).toEqual(['kind', 'name'])
 })
