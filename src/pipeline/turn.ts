@@ -1,7 +1,8 @@
 /**
  * One batch through the chain: what a stage's steps make of the records of one partition, as an outcome. A batch is
- * walked once; when something throws, all is undone and it is walked again with a savepoint at each record. A record at
- * fault then costs itself and no other: it is passed over, or the turn ends before it, as the judge says.
+ * walked in legs of some records; when something throws, its leg is undone and walked again with a savepoint at each
+ * record. A record at fault then costs itself and no other: it is passed over, or the turn ends before it, as the judge
+ * says. What fails only at the end of the turn costs a second walk of all of it.
  */
 import { InvariantError, messageOf, RecordError, StreamNodeError } from '../errors.js'
 import type { LogRecord } from '../log/record.js'
@@ -85,6 +86,8 @@ export interface TurnParts {
 /** What a turn gives before it ends ahead of its batch: one entry holds it, and its outputs wait in memory. */
 const OUTPUTS_MAX = 4096
 const BYTES_MAX = 1024 * 1024
+/** A record at fault costs its leg a second walk, and each leg costs a savepoint. */
+const LEG_RECORDS = 32
 /** Takes the place of a key where a record has none; nobody reads it. */
 const NO_KEY = ''
 
@@ -155,9 +158,9 @@ export class Turn {
     const start = this.#begin(source)
     ambient.on = true
     try {
-      const to = this.#pass(walk, from, records.length)
+      const reached = this.#pass(walk, from)
       this.#end(start)
-      return this.#outcome(to - from)
+      return this.#ended(from, reached)
     } catch (thrown) {
       this.#failed(source, start, thrown)
       if (thrown instanceof NotOpen) return this.#opens(thrown)
@@ -241,21 +244,27 @@ export class Turn {
   }
 
   #walkEach(walk: Walk, from: number): Outcome {
-    const { source, records } = walk
     const stood: Stood[] = []
-    let held: Fault | undefined
+    const reached = this.#each(walk, from, walk.records.length, stood)
+    return this.#ended(from, this.#endOn(walk, stood) ?? reached)
+  }
+
+  /** Walks until `to`, with a savepoint at each record, and passes over what fails. Adds those of which anything stands. */
+  #each(walk: Walk, from: number, to: number, stood: Stood[]): Reached {
+    const { source, records } = walk
     let at = from
-    for (; at < records.length && !this.#isFull; at++) {
+    for (; at < to && !this.#isFull; at++) {
       const mark = this.#mark(source)
       const stands = this.#walkOne(walk, records[at] as LogRecord)
       if (stands === true) stood.push({ at, mark })
       if (typeof stands === 'boolean') continue
-      held = stands
       this.#undo(source, mark)
-      break
+      return { at, held: stands }
     }
-    const cut = this.#endOn(walk, stood)
-    if (cut !== undefined) ({ at, held } = cut)
+    return { at, held: undefined }
+  }
+
+  #ended(from: number, { at, held }: Reached): Outcome {
     const outcome = this.#outcome(at - from)
     return held === undefined ? outcome : { ...outcome, fault: held }
   }
@@ -288,8 +297,8 @@ export class Turn {
    * Ends the turn. What fails at the end is laid on the last message without which it does not; there the turn is cut, and
    * what was walked after it comes again. Without a record that stands there is nothing to end.
    */
-  #endOn({ source, records, taken }: Walk, stood: Stood[]): Cut | undefined {
-    let cut: Cut | undefined
+  #endOn({ source, records, taken }: Walk, stood: Stood[]): Reached | undefined {
+    let cut: Reached | undefined
     while (stood.length > 0) {
       try {
         this.#end(this.#mark(source))
@@ -355,8 +364,28 @@ export class Turn {
     return this.#outlet.outputs.length >= (this.parts.outputsMax ?? OUTPUTS_MAX) || this.#outlet.bytes >= BYTES_MAX
   }
 
+  /** Walks leg by leg, to the end or until it gives enough. A leg in which something fails is walked again record by record. */
+  #pass(walk: Walk, from: number): Reached {
+    const { source, records } = walk
+    let at = from
+    while (at < records.length && (at === from || !this.#isFull)) {
+      const to = Math.min(at + LEG_RECORDS, records.length)
+      const mark = this.#mark(source)
+      try {
+        at = this.#leg(walk, at, to)
+      } catch (thrown) {
+        this.#failed(source, mark, thrown)
+        if (thrown instanceof NotOpen) throw thrown
+        const reached = this.#each(walk, at, to, [])
+        if (reached.held !== undefined) return reached
+        at = reached.at
+      }
+    }
+    return { at, held: undefined }
+  }
+
   /** Walks until `to`, or until it gives enough; tells how far it came. */
-  #pass(walk: Walk, from: number, to: number): number {
+  #leg(walk: Walk, from: number, to: number): number {
     const { records, taken, wire } = walk
     for (let at = from; at < to; at++) {
       if (at > from && this.#isFull) return at
@@ -472,8 +501,8 @@ interface Stood {
   readonly mark: Mark
 }
 
-/** Where a turn ends ahead of what was walked, and what holds it up there, if anything. */
-interface Cut {
+/** Which record comes next, and what holds the turn up before it, if anything. */
+interface Reached {
   readonly at: number
   readonly held: Fault | undefined
 }
