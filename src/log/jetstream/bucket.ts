@@ -7,7 +7,7 @@ import { DefinitionError, FencedError, UnavailableError } from '../../errors.js'
 import { keyFault, type Bucket, type BucketSpec, type Entry, type Revision, type Watch } from '../bucket.js'
 import type { Ending } from '../log.js'
 import type { LogRecord } from '../record.js'
-import { encodeHeaders, START } from '../record.js'
+import { encodeHeaders, START, type Position } from '../record.js'
 import { notMade } from './api-error.js'
 import type { Link } from './link.js'
 import { Reader, recreated } from './reader.js'
@@ -77,13 +77,16 @@ class JetStreamBucket implements Bucket {
   async keys(prefix?: string): Promise<readonly string[]> {
     const found = new Set<string>()
     const { reader, keyOf } = this.#read(prefix, true)
-    for await (const { records, behind } of reader) {
+    let end = await this.#end(prefix)
+    // How many are still to come servers miscount while entries are written, so the end is asked for.
+    for await (const { records, position } of end === START ? [] : reader) {
       for (const record of records) {
         // A key that is written meanwhile comes again.
         if (record.header(OPERATION) === undefined) found.add(keyOf(record))
         else found.delete(keyOf(record))
       }
-      if (behind === 0) break
+      if (position >= end) end = await this.#end(prefix)
+      if (position >= end) break
     }
     return [...found].sort()
   }
@@ -137,6 +140,15 @@ class JetStreamBucket implements Bucket {
     return fault === undefined ? lastOf(this.#link, this.#stream, this.#root + key) : Promise.reject(fault)
   }
 
+  /** Where the last write to an entry under a prefix stands. */
+  async #end(prefix: string | undefined): Promise<Position> {
+    return (await lastOf(this.#link, this.#stream, this.#filter(prefix)))?.seq ?? START
+  }
+
+  #filter(prefix: string | undefined): string {
+    return prefix === undefined ? `${this.#root}>` : `${this.#root}${prefix}.>`
+  }
+
   /** A reader of the last entry of each key and all that follow. A record's partition numbers its key. */
   #read(prefix: string | undefined, headersOnly: boolean): { reader: Reader; keyOf: (record: LogRecord) => string } {
     const fault = prefix === undefined ? undefined : keyFault(prefix)
@@ -152,7 +164,7 @@ class JetStreamBucket implements Bucket {
     const reader = new Reader(this.#link, {
       stream: this.#stream,
       incarnation: this.#incarnation,
-      filter: prefix === undefined ? `${this.#root}>` : `${this.#root}${prefix}.>`,
+      filter: this.#filter(prefix),
       partition: numberOf,
       after: START,
       lastOfEach: true,

@@ -173,6 +173,7 @@ export class Reader implements BatchReader {
       this.#finish(extent.last)
       return
     }
+    const awaited = this.#behind > 0
     this.#behind = 0
     this.#stalled = false
     const { consumer, pending } = await PullConsumer.open(this.#link, this.#consuming())
@@ -182,7 +183,8 @@ export class Reader implements BatchReader {
     }
     this.#consumer = consumer
     if (pending > 0) return
-    if (lastOfEach && this.#received === START) this.#give(extent.last)
+    // Whoever lists waits for the end of the list, also when what was to come last has given way since.
+    if (lastOfEach && (awaited || this.#received === START)) this.#give(extent.last)
     if (this.#until === undefined) return
     // What was to be the end has been deleted since.
     await this.#check(await this.#reading.extent())
@@ -365,7 +367,9 @@ export class Reader implements BatchReader {
       return
     }
     const awaited = this.#behind > 0 || this.#until !== undefined
-    if (++this.#silentLooks > 1 && awaited) void this.#attach('records to come did not come')
+    // What gave way to newer records does not come any more.
+    const patience = this.#reading.lastOfEach === true ? 0 : 1
+    if (++this.#silentLooks > patience && awaited) void this.#attach('records to come did not come')
     else if (this.#silentLooks % QUIET_LOOKS === 0) void this.#goOnQuietly()
   }
 

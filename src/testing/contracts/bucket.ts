@@ -123,6 +123,19 @@ const bucketPromises: Promises = {
     scene.expect(await bucket.keys('none')).toEqual([])
   },
 
+  'lists every key there is while entries are written over': async scene => {
+    const spec = bucketOf(scene)
+    const bucket = await scene.ports.bucket(spec)
+    const other = await (await scene.another()).bucket(spec)
+    const keys = ['a.0', 'a.1', 'a.2']
+    for (const key of [...keys, 'b']) await stored(bucket.put(key, bytesOf('0')))
+    for (let round = 1; round <= 40; round++) {
+      const writes = ['a.2', 'a.0', 'b'].map(key => stored(other.put(key, bytesOf(`${round}`))))
+      scene.expect(await bucket.keys('a')).toEqual(keys)
+      await Promise.all(writes)
+    }
+  },
+
   'takes keys of letters, digits and -/_=., up to 400 of them, and no others': async scene => {
     const bucket = await scene.ports.bucket(bucketOf(scene))
     const good = ['A-z/0_9=x.y', '/', '=', '-a', 'a'.repeat(400), 'schemas.00ff']
