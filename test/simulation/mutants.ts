@@ -155,10 +155,10 @@ export const mutants: readonly Mutant[] = [
       'if (taken !== undefined) taken(record)\n      if (framed === undefined) this.#push(walk, record)\n    })',
     ],
   ),
-  mutant('passes-over-again', 'stands before the last record when that was passed over', [
+  mutant('passes-over-again', 'counts one record too few when it has passed one over', [
     TURN,
     '    const outcome = this.#outcome(at - from)\n    return held',
-    '    if (stood.length > 0 && this.#passed.at(-1)?.fault.record === records[at - 1]) at--\n    const outcome = this.#outcome(at - from)\n    return held',
+    '    const outcome = this.#outcome(at - from - (this.#passed.length > 0 && at - from > 1 ? 1 : 0))\n    return held',
   ]),
   mutant('reads-by-the-highest', 'drops an output that comes after a later one', [
     INBOX,
