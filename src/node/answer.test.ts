@@ -5,7 +5,7 @@ import type { NodeStatus } from './status.js'
 
 const partition = {
   ...{ pipeline: 'p', stage: 0, partition: 3, state: 'running', fence: 1, number: 7, positions: { clicks: 40 } },
-  ...{ lag: 2, outbox: 0, held: 0, rows: 3, liveBytes: 100, ledgerBytes: 200, restarts: 0 },
+  ...{ lag: 2, outbox: 0, held: 0, rows: 3, liveBytes: 100, ledgerBytes: 200, letters: 0, restarts: 0 },
 } as unknown as PartitionStatus
 const node = (...partitions: readonly PartitionStatus[]): NodeStatus => ({
   ...{ name: 'west', pid: 1, since: 1000, log: 'a log', partitions },
@@ -43,6 +43,14 @@ test.each([
   [
     'a partition whose error is no text',
     JSON.stringify({ ...whole, status: node({ ...partition, error: {} as never }) }),
+  ],
+  [
+    'a partition whose last error is no text',
+    JSON.stringify({ ...whole, status: node({ ...partition, lastError: 7 as never }) }),
+  ],
+  [
+    'a partition that began anew some other number of times',
+    JSON.stringify({ ...whole, status: node({ ...partition, restarts: '\u001b[2J' as never }) }),
   ],
 ])('does not take %s for an answer', (_, text) => {
   const message = /cannot be read; ask with the release that the nodes run/

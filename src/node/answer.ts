@@ -54,13 +54,13 @@ function isStatus(given: unknown): given is NodeStatus {
   return named && dated && Array.isArray(partitions) && partitions.every(isPartition)
 }
 
-const COUNTS = ['stage', 'partition', 'fence', 'number', 'outbox', 'rows']
+const COUNTS = ['stage', 'partition', 'fence', 'number', 'outbox', 'rows', 'letters', 'restarts']
 
 function isPartition(given: unknown): boolean {
   if (!isObject(given)) return false
-  const { pipeline, state, positions, lag, error } = given
-  const told =
-    typeof pipeline === 'string' && typeof state === 'string' && ['string', 'undefined'].includes(typeof error)
+  const { pipeline, state, positions, lag, error, lastError } = given
+  const isTextOrAbsent = (text: unknown) => text === undefined || typeof text === 'string'
+  const told = typeof pipeline === 'string' && typeof state === 'string' && [error, lastError].every(isTextOrAbsent)
   const placed = isObject(positions) && Object.values(positions).every(Number.isSafeInteger)
   return (
     told && placed && COUNTS.every(name => Number.isSafeInteger(given[name])) && (lag === undefined || isCount(lag))
