@@ -99,6 +99,8 @@ export class Seat {
   readonly wake: () => void
   readonly #solo: Solo
   #cancel: Cancel = () => {}
+  /** What its owner had begun may go on for a while, and must not take what nobody gives back. */
+  #hasLeft = false
 
   constructor(solo: Solo, wake: () => void) {
     this.#solo = solo
@@ -118,7 +120,7 @@ export class Seat {
 
   /** Asks for the slot, behind all who did before. */
   ask(): void {
-    this.#solo.ask(this)
+    if (!this.#hasLeft) this.#solo.ask(this)
   }
 
   get holds(): boolean {
@@ -142,7 +144,7 @@ export class Seat {
 
   /** From now on, or no longer, the others begin no turn. Only for who holds the slot. */
   setAlone(isAlone: boolean): void {
-    this.#solo.setAlone(this, isAlone)
+    if (!this.#hasLeft) this.#solo.setAlone(this, isAlone)
   }
 
   /** Gives the slot back, or asks for it no more. */
@@ -152,6 +154,7 @@ export class Seat {
 
   /** Its owner has ended, whatever way. */
   leave(): void {
+    this.#hasLeft = true
     this.#cancel()
     this.#solo.leave(this)
   }
