@@ -98,7 +98,7 @@ export class Letters {
   #waiters: Waiter[] = []
   #last: Promise<unknown> = Promise.resolve()
   #isUntidy = false
-  #tidying: Promise<void> | undefined
+  #isTidying = false
   #closed: UnavailableError | undefined
   /** The letter that is being walked. */
   #walked: DeadLetter | undefined
@@ -300,14 +300,16 @@ export class Letters {
   /** Tidies beside what is asked next, once at a time. */
   #owesTidying(held: Held): void {
     this.#isUntidy = true
-    this.#tidying ??= this.#tidyAll(held).finally(() => (this.#tidying = undefined))
+    if (!this.#isTidying) void this.#tidyAll(held)
   }
 
   async #tidyAll(held: Held): Promise<void> {
+    this.#isTidying = true
     while (this.#isUntidy) {
       this.#isUntidy = false
       await this.#tidy(held).catch((error: unknown) => this.#untidy(error))
     }
+    this.#isTidying = false
   }
 
   /**

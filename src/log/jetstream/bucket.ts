@@ -21,6 +21,8 @@ const WINDOW_MS = 120_000
 const OPERATION = 'KV-Operation'
 /** Names a write, so that a writer knows its own when it reads back. */
 const WRITER = 'Sn-Writer'
+/** How often a list of keys looks whether its end has moved on. */
+const END_ASKS_MAX = 3
 /** How often a write is tried that lost to a tombstone before it is told that it lost. */
 const TOMBSTONE_TRIES = 5
 
@@ -78,14 +80,16 @@ class JetStreamBucket implements Bucket {
     const found = new Set<string>()
     const { reader, keyOf } = this.#read(prefix, true)
     let end = await this.#end(prefix)
-    // How many are still to come servers miscount while entries are written, so the end is asked for.
+    let asks = 0
+    // How many are still to come servers miscount while entries are written, so the end is asked for; again, for an entry
+    // may have given way to one behind it.
     for await (const { records, position } of end === START ? [] : reader) {
       for (const record of records) {
         // A key that is written meanwhile comes again.
         if (record.header(OPERATION) === undefined) found.add(keyOf(record))
         else found.delete(keyOf(record))
       }
-      if (position >= end) end = await this.#end(prefix)
+      if (position >= end && asks++ < END_ASKS_MAX) end = await this.#end(prefix)
       if (position >= end) break
     }
     return [...found].sort()
