@@ -2,7 +2,7 @@
 import { filter } from 'rxjs'
 import { aggregate, count, pipeline, stream, sum, type Definition } from '../src/index.js'
 import type { Ports } from '../src/log/ports.js'
-import type { PartitionStatus } from '../src/actor/partition-actor.js'
+import type { PartitionStatus } from '../src/actor/status.js'
 import type { Tell } from '../src/telemetry/events.js'
 import { encode, fill, specOf } from './job.js'
 import { runThrough } from './ours.js'

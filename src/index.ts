@@ -54,7 +54,7 @@ export { startNode } from './node/start.js'
 export type { NodeOptions, RunningNode } from './node/start.js'
 export type { NodeEnd, PartitionFault } from './node/node.js'
 export type { NodeStatus } from './node/status.js'
-export type { PartitionStatus } from './actor/partition-actor.js'
+export type { PartitionStatus } from './actor/status.js'
 
 // In and out, from any program.
 export { connect } from './client/connect.js'

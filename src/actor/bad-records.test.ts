@@ -16,7 +16,8 @@ import { Streams } from '../stream/open.js'
 import { Sender } from '../stream/sender.js'
 import { stream, type Stream } from '../stream/stream.js'
 import { silent, type Event, type PartitionEvent, type Tell } from '../telemetry/events.js'
-import { PartitionActor, type ActorLimits } from './partition-actor.js'
+import type { ActorLimits } from './limits.js'
+import { PartitionActor } from './partition-actor.js'
 
 const parts = { clock: systemClock, chance: systemChance, tell: silent, replicas: 1 }
 const opened: Ports[] = []

@@ -4,7 +4,12 @@ import { Pace } from './pace.js'
 
 function setUp() {
   let ms = 0
-  const clock: Clock = { now: () => ms, elapsed: () => ms, after: () => () => {}, soon: then => void queueMicrotask(then) }
+  const clock: Clock = {
+    now: () => ms,
+    elapsed: () => ms,
+    after: () => () => {},
+    soon: then => void queueMicrotask(then),
+  }
   const pace = new Pace(clock)
   const turn = (records: number, tookMs: number, outputs = 0) => {
     pace.begins()

@@ -3,7 +3,6 @@
  * comes of it; what is committed is published. Everything a record goes through is called from `#work`, in this order.
  */
 import { pause, type Cancel } from '../clock.js'
-import { FencedError, IntegrityError, InvariantError, messageOf, UnavailableError } from '../errors.js'
 import type { Batch } from '../log/log.js'
 import type { LogRecord, Position } from '../log/record.js'
 import { untilAnswered, type Asking } from '../log/until-answered.js'
@@ -11,18 +10,22 @@ import type { Fault, Outcome, Turn } from '../pipeline/turn.js'
 import { UNSUSPECTED } from '../state/notes.js'
 import type { Tell } from '../telemetry/events.js'
 import { claimPartition, type ClaimParts, type Held } from './claim.js'
-import type { CommitLimits, Committed } from './commit.js'
+import type { Committed } from './commit.js'
+import { endOf, stopped, type ActorEnd } from './end.js'
 import { sayFarewell } from './farewell.js'
 import { Faults } from './faults.js'
 import { dueOf, Headway } from './headway.js'
-import type { Input, InputLimits } from './input.js'
-import { countLetters, Letters, openLetters, type LetterAnswer, type LettersAsked } from './letters.js'
+import type { Input } from './input.js'
+import { countLetters, Letters, type LetterAnswer, type LettersAsked } from './letters.js'
 import { isEnd, moved, type PartitionState } from './lifecycle.js'
-import { Mailbox, type Delivery, type MailboxLimits } from './mailbox.js'
+import { LIMITS, type ActorLimits } from './limits.js'
+import { Mailbox, type Delivery } from './mailbox.js'
 import { Pace } from './pace.js'
 import { Solo, type Seat } from './solo.js'
-import { GUILTY_DEATHS, isSuspect, Trial, verdictOn } from './trial.js'
+import { statusOf, type PartitionStatus } from './status.js'
+import { isSuspect, Trial, verdictOn } from './trial.js'
 import { keepVigil } from './vigil.js'
+import { Waiters } from './waiters.js'
 
 export interface ActorParts extends ClaimParts {
   readonly limits?: Partial<ActorLimits>
@@ -38,62 +41,6 @@ export interface Watch {
   rests(): void
 }
 
-export interface ActorLimits extends MailboxLimits, CommitLimits, InputLimits {
-  /** How many positions a ledger may reach back before it is written anew. */
-  readonly ledgerReachMax: number
-  /** How many owners must have died at a record before it counts as the one that kills. */
-  readonly guiltyDeaths: number
-}
-
-/** How it ended: as asked, by another owner, because the log or we cannot be trusted, or at a record or definition. */
-export type ActorEnd =
-  { readonly why: 'stopped' | 'fenced' } | { readonly why: 'halted' | 'failed'; readonly error: unknown }
-
-/** How a partition stands. */
-export interface PartitionStatus {
-  readonly pipeline: string
-  readonly stage: number
-  readonly partition: number
-  readonly state: PartitionState
-  readonly fence: number
-  /** The last message of the ledger. */
-  readonly number: number
-  /** How far each source was read. */
-  readonly positions: Readonly<Record<string, Position>>
-  /** How many records of its sources the log had ready when it last gave some; undefined before that. */
-  readonly lag: number | undefined
-  /** Outputs that are committed and not yet acknowledged. */
-  readonly outbox: number
-  /** Records that wait for others of their writer. */
-  readonly held: number
-  readonly rows: number
-  /** Dead letters that were written and neither retried nor dropped since. */
-  readonly letters: number
-  readonly liveBytes: number
-  readonly ledgerBytes: number
-  /** How often it was started again. */
-  readonly restarts: number
-  /** What it stands still for, or has ended with. */
-  readonly error?: string
-  /** What it ended with before it was started again. */
-  readonly lastError?: string
-}
-
-const LIMITS: ActorLimits = {
-  mailboxRecordsMax: 1024,
-  mailboxBytesMax: 1024 * 1024,
-  batchRecordsMax: 512,
-  batchBytesMax: 512 * 1024,
-  groupRecordsMax: 1024,
-  groupOutputsMax: 384,
-  groupBytesMax: 512 * 1024,
-  backlogRecordsMax: 512,
-  backlogBytesMax: 4 * 1024 * 1024,
-  ledgerReachMax: 500_000,
-  guiltyDeaths: GUILTY_DEATHS,
-  ledgerSpareBytes: 1024 * 1024,
-  purgeBytes: 1024 * 1024,
-}
 const TAKEN_LOOK_MS = 20
 
 /** A batch on its way through the chain. */
@@ -104,15 +51,6 @@ interface Walk {
   readonly records: readonly LogRecord[]
   /** Which of these comes next. */
   readonly from: number
-}
-
-/** Somebody who waits until the sources are read to these ends, then until that is committed, then until it is out. */
-interface Waiter {
-  readonly ends: readonly Position[]
-  step: 'read' | 'commit' | 'publish'
-  /** The entry, or the message of the ledger, that is waited for. */
-  until: number
-  readonly resolve: (caughtUp: boolean) => void
 }
 
 export class PartitionActor {
@@ -145,8 +83,7 @@ export class PartitionActor {
   #isDone = false
   #isNudged = false
   #waitsFor: string | undefined
-  /** Who waits until all is processed that was there when they asked. */
-  #waiters: Waiter[] = []
+  readonly #waiters = new Waiters()
   readonly #asking: Asking
 
   constructor(parts: ActorParts) {
@@ -178,7 +115,7 @@ export class PartitionActor {
     this.#letters.close()
     await this.#letGo()
     this.#move(end)
-    for (const { resolve } of this.#waiters) resolve(false)
+    this.#waiters.end()
     return end
   }
 
@@ -218,21 +155,8 @@ export class PartitionActor {
 
   status(): PartitionStatus {
     const { stage, partition } = this.#parts
-    const { ledger, inputs = [], publisher, tables } = this.#held ?? {}
-    const behind = inputs.map(input => input.behind)
     const error = this.#error ?? this.#hold?.error
-    return {
-      ...{ pipeline: stage.pipeline, stage: stage.index, partition, state: this.#state },
-      ...{ fence: ledger?.fence ?? 0, number: ledger === undefined ? 0 : ledger.next - 1 },
-      positions: Object.fromEntries(inputs.map(input => [input.stream, input.position])),
-      lag: behind.includes(undefined) ? undefined : behind.reduce<number>((sum, one) => sum + (one as number), 0),
-      outbox: publisher?.backlog.records ?? 0,
-      held: inputs.reduce((sum, input) => sum + input.inbox.held.records, 0),
-      letters: tables === undefined ? 0 : openLetters(tables),
-      ...{ rows: tables?.rows ?? 0, liveBytes: tables?.liveBytes ?? 0, ledgerBytes: ledger?.bytes ?? 0 },
-      restarts: 0,
-      ...(error !== undefined && { error: messageOf(error) }),
-    }
+    return statusOf({ stage, partition, state: this.#state, held: this.#held, error })
   }
 
   /**
@@ -245,12 +169,15 @@ export class PartitionActor {
     }
     const { inputs = [] } = this.#held ?? {}
     const asked = inputs.map(input => untilAnswered(() => input.end(), this.#asking))
-    const ends = await Promise.all(asked).catch(() => undefined)
-    if (ends === undefined || this.#ended.signal.aborted) return false
-    return new Promise(resolve => {
-      this.#waiters.push({ ends, step: 'read', until: 0, resolve })
-      this.#mailbox.nudge()
+    const ends = await Promise.all(asked).catch((error: unknown) => {
+      // What may not be asked for now may not be asked for later: nobody would ever know that it has caught up.
+      if (!this.#ended.signal.aborted) this.#fail(error)
+      return undefined
     })
+    if (ends === undefined || this.#ended.signal.aborted) return false
+    const caughtUp = this.#waiters.add(ends)
+    this.#mailbox.nudge()
+    return caughtUp
   }
 
   async #live(): Promise<void> {
@@ -281,7 +208,7 @@ export class PartitionActor {
   async #work(held: Held): Promise<void> {
     const { commit, publisher } = held
     for (;;) {
-      this.#tellWaiters(held)
+      this.#waiters.look(held, this.#hold?.why === 'pause')
       this.#letters.wake()
       const isDraining = this.#isAskedToStop || this.#hold?.why === 'stop'
       if (isDraining && this.#state !== 'draining') this.#drain(held)
@@ -443,27 +370,6 @@ export class PartitionActor {
     for (const input of inputs) void input.stop()
   }
 
-  #tellWaiters({ inputs, commit, publisher, ledger }: Held): void {
-    if (this.#waiters.length === 0) return
-    this.#waiters = this.#waiters.filter(waiter => {
-      if (waiter.step === 'read' && inputs.every(({ position }, i) => position >= (waiter.ends[i] as Position))) {
-        waiter.step = 'commit'
-        waiter.until = commit.holdsAll
-      }
-      if (waiter.step === 'read' && this.#hold?.why === 'pause') {
-        waiter.resolve(false)
-        return false
-      }
-      if (waiter.step === 'commit' && commit.acknowledged >= waiter.until) {
-        waiter.step = 'publish'
-        waiter.until = ledger.tail.number
-      }
-      if (waiter.step !== 'publish' || publisher.oldest <= waiter.until) return true
-      waiter.resolve(true)
-      return false
-    })
-  }
-
   /** Outputs were acknowledged: a turn may have waited for that. */
   #progressed(): void {
     this.#headway?.moves()
@@ -548,15 +454,4 @@ function firstThen(waits: Promise<void>, ask: () => Promise<void> | undefined): 
     first = undefined
     await asked
   }
-}
-
-function endOf(error: unknown): ActorEnd {
-  if (error instanceof FencedError) return { why: 'fenced' }
-  if (error instanceof IntegrityError || error instanceof InvariantError) return { why: 'halted', error }
-  if (error instanceof UnavailableError && error.code === 'CLOSED') return { why: 'stopped' }
-  return { why: 'failed', error }
-}
-
-function stopped(): UnavailableError {
-  return new UnavailableError('CLOSED', 'the owner of a partition was stopped', 'start it again')
 }

@@ -16,7 +16,9 @@ import { Sender } from '../stream/sender.js'
 import { sink, type SinkCall, type SinkOptions, type SinkRecord } from '../stream/sink.js'
 import { stream } from '../stream/stream.js'
 import { silent, type Event, type Tell } from '../telemetry/events.js'
-import { PartitionActor, type ActorEnd, type ActorLimits } from './partition-actor.js'
+import type { ActorEnd } from './end.js'
+import type { ActorLimits } from './limits.js'
+import { PartitionActor } from './partition-actor.js'
 
 interface Click {
   readonly user: string

@@ -8,7 +8,9 @@ import { stream } from '../stream/stream.js'
 import type { Event } from '../telemetry/events.js'
 import { Family } from './family.js'
 import type { PartitionState } from './lifecycle.js'
-import type { ActorEnd, ActorParts, PartitionStatus } from './partition-actor.js'
+import type { ActorEnd } from './end.js'
+import type { PartitionStatus } from './status.js'
+import type { ActorParts } from './partition-actor.js'
 import { Supervised, type Actor } from './supervisor.js'
 
 /** A clock that a test winds. */

@@ -10,7 +10,9 @@ import { Intensity } from './intensity.js'
 import type { LetterAnswer, LettersAsked } from './letters.js'
 import { isEnd, moved, type PartitionState } from './lifecycle.js'
 import { PartitionActor } from './partition-actor.js'
-import type { ActorEnd, ActorParts, OfPartition, PartitionStatus } from './partition-actor.js'
+import type { ActorEnd } from './end.js'
+import type { PartitionStatus } from './status.js'
+import type { ActorParts, OfPartition } from './partition-actor.js'
 
 /** What is supervised. */
 export type Actor = Pick<

@@ -1,6 +1,6 @@
 /** `reset`: begins a pipeline anew, once it was said what stays and what goes, and nobody runs it. */
 import { createInterface } from 'node:readline/promises'
-import type { PartitionStatus } from '../actor/partition-actor.js'
+import type { PartitionStatus } from '../actor/status.js'
 import { isEnd } from '../actor/lifecycle.js'
 import { DefinitionError, StreamNodeError } from '../errors.js'
 import { statusOfNodes, type NodeStatus } from '../node/status.js'

@@ -1,5 +1,5 @@
 /** `status`: how the nodes that run on a log stand, asked of themselves. */
-import type { PartitionStatus } from '../actor/partition-actor.js'
+import type { PartitionStatus } from '../actor/status.js'
 import { statusOfNodes, type NodeStatus } from '../node/status.js'
 import { duration } from '../options.js'
 import { columns } from './columns.js'

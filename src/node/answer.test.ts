@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { PartitionStatus } from '../actor/partition-actor.js'
+import type { PartitionStatus } from '../actor/status.js'
 import { decodeAnswer, encodeAnswers } from './answer.js'
 import type { NodeStatus } from './status.js'
 

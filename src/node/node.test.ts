@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest'
-import type { ActorEnd } from '../actor/partition-actor.js'
+import type { ActorEnd } from '../actor/end.js'
 import { systemChance, systemClock, type Clock } from '../clock.js'
 import { openEmbedded } from '../log/embedded/embedded.js'
 import type { Operator } from '../operators/operator.js'

@@ -3,7 +3,8 @@
  * process, no file and no signal; `start.ts` and the command do.
  */
 import { Family } from '../actor/family.js'
-import type { ActorEnd, PartitionStatus } from '../actor/partition-actor.js'
+import type { ActorEnd } from '../actor/end.js'
+import type { PartitionStatus } from '../actor/status.js'
 import { Solo } from '../actor/solo.js'
 import { Supervised } from '../actor/supervisor.js'
 import type { Chance, Clock } from '../clock.js'

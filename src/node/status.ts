@@ -2,7 +2,7 @@
  * What a node says of itself, and how others on the same log ask for it: over signals, of all nodes there are. The
  * subjects begin with a word that no stream can have, so that no stream takes them for records.
  */
-import type { PartitionStatus } from '../actor/partition-actor.js'
+import type { PartitionStatus } from '../actor/status.js'
 import { pause, type Chance, type Clock } from '../clock.js'
 import { StreamNodeError, UnavailableError } from '../errors.js'
 import type { Ports } from '../log/ports.js'

@@ -3,7 +3,8 @@
  * still work, stand still or are dead, as happens when a cluster is in doubt about who lives.
  */
 import { Family } from '../../actor/family.js'
-import type { ActorEnd, ActorLimits } from '../../actor/partition-actor.js'
+import type { ActorEnd } from '../../actor/end.js'
+import type { ActorLimits } from '../../actor/limits.js'
 import { Solo } from '../../actor/solo.js'
 import { Supervised } from '../../actor/supervisor.js'
 import { messageOf } from '../../errors.js'
