@@ -78,7 +78,7 @@ export class Input {
     }
     if (known.incarnation !== open.log.incarnation) {
       const what = `stream "${open.stream.name}" was made anew since it was read up to position ${known.position}`
-      const mend = 'the partition halts: to begin with the new one, give the pipeline another name, and its targets too'
+      const mend = 'the partition halts: begin with the new one by "stream-node reset"'
       throw new IntegrityError('STREAM_RECREATED', what, mend)
     }
     const { last } = await open.log.extent()

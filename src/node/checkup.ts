@@ -190,7 +190,7 @@ async function copies({ log }: Pick<Ports, 'log'>, stages: readonly Stage[]): Pr
 }
 
 const HALTS = 'P6: the log lost what it had acknowledged; the partition halts when it is started, or has'
-const RESTORE = 'restore the log as it was, or begin anew under another name'
+const RESTORE = 'restore the log as it was, or begin anew by "stream-node reset"'
 
 /** Whether each ledger reaches as far as its witness says, and each that is there has one. */
 async function ledgers(

@@ -134,7 +134,11 @@ function checkGone(tables: Tables, pipeline: string, seats: readonly (Named | un
 }
 
 function differs(what: string): DefinitionError {
-  return new DefinitionError('PIPELINE_DIFFERS', what, 'give the changed pipeline another name, or change it back')
+  return new DefinitionError(
+    'PIPELINE_DIFFERS',
+    what,
+    'give the changed pipeline another name, begin it anew by "stream-node reset", or change it back',
+  )
 }
 
 interface Named {

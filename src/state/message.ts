@@ -92,6 +92,6 @@ function digestOf(bytes: Uint8Array): Buffer {
 
 function badMessage(where: string, what: string): IntegrityError {
   const mend =
-    'the partition halts: restore the ledger, upgrade to the release that wrote it, or begin anew under another name'
+    'the partition halts: restore the ledger, upgrade to the release that wrote it, or begin anew by "stream-node reset"'
   return new IntegrityError('BAD_LOG', `${where} cannot be believed: ${what}`, mend)
 }

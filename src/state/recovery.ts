@@ -159,7 +159,7 @@ class ChainBroken extends IntegrityError {
 }
 
 const MEND =
-  'the partition halts, for the log lost what it had acknowledged: restore the ledger, or begin anew under another name'
+  'the partition halts, for the log lost what it had acknowledged: restore the ledger, or begin anew by "stream-node reset"'
 const RETRY_MS = 100
 
 /**
