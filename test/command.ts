@@ -40,6 +40,8 @@ export interface Started {
   stdout(): string
   /** Resolves when stdout holds the text; rejects when it ends without. */
   says(text: string): Promise<void>
+  /** Likewise when stderr holds what fits the pattern. */
+  tells(pattern: RegExp): Promise<void>
   readonly ended: Promise<Ran>
 }
 
@@ -73,16 +75,22 @@ function started(main: string, args: readonly string[], { stdin = '', env = {}, 
   const ended = new Promise<Ran>(resolve => {
     child.once('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
   })
-  const says = (text: string) =>
+  const once = (out: Readable, holds: () => boolean, what: string) =>
     new Promise<void>((resolve, reject) => {
       const look = () => {
-        if (stdout.includes(text)) resolve()
+        if (holds()) resolve()
       }
-      child.stdout.on('data', look)
+      out.on('data', look)
       void ended.then(({ code }) =>
-        reject(new Error(`ended with ${code} and never said ${text}\n${stdout}\n${stderr}`)),
+        reject(new Error(`ended with ${code} and never said ${what}\n${stdout}\n${stderr}`)),
       )
       look()
     })
-  return { process: child, stdout: () => stdout, says, ended }
+  return {
+    process: child,
+    stdout: () => stdout,
+    says: text => once(child.stdout, () => stdout.includes(text), text),
+    tells: pattern => once(child.stderr, () => pattern.test(stderr), String(pattern)),
+    ended,
+  }
 }

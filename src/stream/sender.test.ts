@@ -220,6 +220,19 @@ test('looks for a record that is older than half the window before it sends it a
   expect(ended).toEqual(['there at 1 maybe', 'lost at 2'])
 })
 
+test('fails what was sent long ago and may not be looked for, instead of trying for ever, and sends the next', async () => {
+  const { clock, log, sender, ended, send } = setUp()
+  log.onceLooked = () => {
+    throw new DefinitionError('PERMISSION_DENIED', 'the server forbids it', 'grant it')
+  }
+  const answer = { stored: () => {}, failed: (error: Error) => void ended.push(`old: ${error.message}`) }
+  sender.send({ partition: 0, payload: Buffer.from('x'), id: 'old' }, answer, { ms: -20_000, floor: 0 })
+  send('new')
+  await clock.run(5000)
+  expect(ended).toEqual(['old: the server forbids it; grant it', 'new at 1'])
+  expect(log.looks).toBe(1)
+})
+
 test('does not call its own record a repeat whose first bytes arrive after the look for it', async () => {
   const { clock, log, send, ended } = setUp()
   log.fates.push('lose', 'lose')

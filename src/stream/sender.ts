@@ -323,7 +323,11 @@ export class Sender {
   }
 
   #failAll(error: StreamNodeError): void {
-    for (let i = this.#head; i < this.#next; i++) this.#fail(this.#line[i] as Sending, error)
+    for (let i = this.#head; i < this.#line.length; i++) {
+      const sending = this.#line[i] as Sending
+      // What a former owner may have sent has not been sent yet, and never is while it cannot be looked for.
+      if (i < this.#next || this.#mustBeLookedFor(sending)) this.#fail(sending, error)
+    }
     this.#tidy()
     this.#next = this.#head
     this.#interrupted = false

@@ -43,7 +43,7 @@ test('refuses a record over the largest message of the server, saying both sizes
 
 test('reads a stream of others as it stands, remembers it by name, and never writes to it', async () => {
   const [client] = clients as [Client]
-  const link = await dial({ servers: server.url })
+  const link = await dial(server.admin)
   const manager = await jetstreamManager(link)
   await manager.streams.add({ name: 'ORDERS', subjects: ['orders.>'] })
   const js = manager.jetstream()

@@ -15,7 +15,7 @@ test('calls nothing stored, and nothing refused, whose first send is still under
   await using cluster = await startCluster(3)
   await using any = await openLink(cluster)
   const { spec } = await openStream(any, { replicas: 3 })
-  const others = await connect({ servers: cluster.servers[0]?.url ?? '' })
+  const others = await connect(cluster.servers[0]?.admin ?? {})
   const { cluster: group } = await (await jetstreamManager(others)).streams.info(spec.name)
   await others.close()
   const leader = cluster.servers[Number(group?.leader?.slice(1)) - 1]

@@ -3,9 +3,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { bucketContract, logContract, signalsContract, type Opened } from 'stream-node/testing'
 import { systemChance, systemClock } from '../../src/clock.js'
 import { openJetStream } from '../../src/log/jetstream/jetstream.js'
+import type { JetStreamOptions } from '../../src/log/jetstream/options.js'
 import type { Ports } from '../../src/log/ports.js'
 import { silent } from '../../src/telemetry/events.js'
 import { startServer, type TestServer } from '../nats-server/server.js'
+import { signaller } from './permissions.js'
 
 let server: TestServer
 beforeAll(async () => {
@@ -15,10 +17,10 @@ afterAll(() => server.stop())
 
 const tools = { clock: systemClock, chance: systemChance, tell: silent }
 
-async function open(): Promise<Opened> {
+async function open(as: JetStreamOptions = {}): Promise<Opened> {
   const links: Ports[] = []
   const another = async () => {
-    const ports = await openJetStream({ servers: server.url }, tools)
+    const ports = await openJetStream({ servers: server.url, ...as }, tools)
     links.push(ports)
     return ports
   }
@@ -29,7 +31,7 @@ async function open(): Promise<Opened> {
 logContract({
   test,
   expect,
-  open,
+  open: () => open(),
   skip: [
     {
       promise: 'reads on below a purge when only records of other partitions stand between',
@@ -37,5 +39,5 @@ logContract({
     },
   ],
 })
-bucketContract({ test, expect, open })
-signalsContract({ test, expect, open })
+bucketContract({ test, expect, open: () => open() })
+signalsContract({ test, expect, open: () => open(signaller) })

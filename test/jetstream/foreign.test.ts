@@ -11,7 +11,7 @@ let server: TestServer
 let others: NatsConnection
 beforeAll(async () => {
   server = await startServer()
-  others = await connect({ servers: server.url })
+  others = await connect(server.admin)
 })
 afterAll(async () => {
   await others.close()

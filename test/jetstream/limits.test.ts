@@ -34,7 +34,7 @@ interface Scene {
 async function onServer(options: ServerOptions, act: (scene: Scene) => Promise<void>, link: JetStreamOptions = {}) {
   await using server = await startServer(options)
   const ports = await portsOf({ servers: server.url, ...link })
-  const nc = await dial({ servers: server.url, ...(link.user ? { user: link.user, pass: link.password ?? '' } : {}) })
+  const nc = await dial({ ...server.admin, ...(link.user ? { user: link.user, pass: link.password ?? '' } : {}) })
   try {
     const open: Scene['open'] = (name, wanted) => ports.log.open(specOf(name, wanted))
     await act({ server, ports, manager: await jetstreamManager(nc), open })

@@ -12,7 +12,7 @@ test('gives room again by itself after nobody took the records of a full window,
   await using server = await startServer()
   await using link = await openLink(server)
   const stream = await openStream(link)
-  const others = await connect({ servers: server.url })
+  const others = await connect(server.admin)
   await (await jetstreamManager(others)).streams.delete(stream.spec.name)
   await others.close()
 
@@ -35,7 +35,7 @@ test('leaves room for other streams when one never answers, however much is sent
   await using server = await startServer()
   await using link = await openLink(server)
   const stream = await openStream(link)
-  const others = await connect({ servers: server.url })
+  const others = await connect(server.admin)
   await (await jetstreamManager(others)).streams.add({ name: 'mute', subjects: ['mute.0'], no_ack: true })
   await others.close()
   const mute = await link.log.find('mute')

@@ -16,6 +16,7 @@ import {
 } from '../../src/log/jetstream/settings.js'
 import { startServer, type ServerOptions, type TestServer } from '../nats-server/server.js'
 import { authority } from './certificates.js'
+import { operator } from './operator.js'
 
 type KeyPair = ReturnType<typeof nkeys.createUser>
 
@@ -129,7 +130,8 @@ test('connects with an nkey, and takes a seed renewed in the file at the next co
 })
 
 test('connects with a creds file', async () => {
-  const { config, creds, wrong } = operator()
+  const { config, creds, wrong, seeds } = operator()
+  secrets.push(...seeds)
   const { url } = await serverWith(config)
   await reach({ servers: url, creds: await file('user.creds', creds) })
   const error = await refusal({ servers: url, creds: await file('wrong.creds', wrong) })
@@ -404,6 +406,7 @@ test('redacts what looks like a secret', () => {
   for (const secret of [PASSWORD, TOKEN, seeds, 'eyJqdGki', 'bob']) expect(clean).not.toContain(secret)
   expect(clean).toContain('nats://***@h:1,tls://***@h2')
   expect(redact('stream "clicks" at 127.0.0.1:4222')).toBe('stream "clicks" at 127.0.0.1:4222')
+  expect(redact('see src/a.test.ts and a-b.c_d.e')).toBe('see src/a.test.ts and a-b.c_d.e')
 })
 
 test('says that a file cannot be read', async () => {
@@ -417,29 +420,4 @@ function seed(pair: KeyPair): string {
   const text = Buffer.from(pair.getSeed()).toString()
   secrets.push(text)
   return text
-}
-
-/** A server configuration with an operator and an account, a creds file of a user, and one of a user of nobody's. */
-function operator(): { config: string; creds: string; wrong: string } {
-  const [top, account, stranger] = [nkeys.createOperator(), nkeys.createAccount(), nkeys.createAccount()]
-  const limits = { subs: -1, data: -1, payload: -1, imports: -1, exports: -1, wildcards: true, conn: -1, leaf: -1 }
-  const operatorJwt = jwt(top, top.getPublicKey(), { type: 'operator', version: 2 })
-  const accountJwt = jwt(top, account.getPublicKey(), { type: 'account', version: 2, limits })
-  const config = `operator: ${operatorJwt}\nresolver: MEMORY\nresolver_preload: { ${account.getPublicKey()}: ${accountJwt} }`
-  return { config, creds: credsOf(account), wrong: credsOf(stranger) }
-}
-
-function credsOf(account: KeyPair): string {
-  const user = nkeys.createUser()
-  const token = jwt(account, user.getPublicKey(), { type: 'user', version: 2, subs: -1, data: -1, payload: -1 })
-  const part = (name: string, text: string) => `-----BEGIN ${name}-----\n${text}\n------END ${name}------\n\n`
-  return part('NATS USER JWT', token) + part('USER NKEY SEED', seed(user))
-}
-
-function jwt(issuer: KeyPair, subject: string, nats: object): string {
-  const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const iat = Math.floor(Date.now() / 1000)
-  const claims = { jti: subject, iat, iss: issuer.getPublicKey(), name: 'test', sub: subject, nats }
-  const body = `${encode({ typ: 'JWT', alg: 'ed25519-nkey' })}.${encode(claims)}`
-  return `${body}.${Buffer.from(issuer.sign(Buffer.from(body))).toString('base64url')}`
 }

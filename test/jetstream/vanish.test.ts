@@ -11,7 +11,7 @@ let server: TestServer
 let others: JetStreamManager
 beforeAll(async () => {
   server = await startServer()
-  others = await jetstreamManager(await connect({ servers: server.url }))
+  others = await jetstreamManager(await connect(server.admin))
 })
 afterAll(() => server.stop())
 

@@ -11,6 +11,7 @@ import { createConnection, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { administrator, leastPrivileges } from '../jetstream/permissions.js'
 import { installServer } from './install.js'
 
 export interface ServerOptions {
@@ -20,6 +21,11 @@ export interface ServerOptions {
   readonly port?: number
   /** More lines for the server's configuration: users, accounts, TLS, limits. */
   readonly config?: string
+  /**
+   * Whoever does not say who he is has the permissions that docs/permissions.md lists, and no more. Default: when
+   * `STREAM_NODE_LEAST_PRIVILEGE` is set and the configuration says nothing of users.
+   */
+  readonly leastPrivilege?: boolean
   /** JetStream on or off, or on with these lines in its block (`domain: x`, `max_file_store: 10MB`). Default on. */
   readonly jetstream?: boolean | string
   /** Where the server keeps its streams. Default: a temp folder that `stop` removes; a folder given here stays. */
@@ -32,6 +38,8 @@ export interface TestServer {
   /** `nats://127.0.0.1:<port>` */
   readonly url: string
   readonly port: number
+  /** How a test dials it that does what programs never do. */
+  readonly admin: { readonly servers: string; readonly user: string; readonly pass: string }
   /** The server's full version, such as `2.9.10`. */
   readonly version: string
   /** The process as it stands now; another one after a restart, undefined while the server is down. */
@@ -77,6 +85,7 @@ async function launch(bin: string, version: string, port: number, options: Serve
     `listen: "127.0.0.1:${port}"`,
     ...(jetstream === false ? [] : ['jetstream {', `  store_dir: ${JSON.stringify(storeDir)}`, block, '}']),
     options.config ?? '',
+    isLeast(options) ? leastPrivileges() : '',
   ]
   await writeFile(join(folder, 'server.conf'), config.join('\n'))
 
@@ -116,6 +125,7 @@ async function launch(bin: string, version: string, port: number, options: Serve
   }
   return {
     url: `nats://127.0.0.1:${port}`,
+    admin: { servers: `nats://127.0.0.1:${port}`, ...administrator },
     port,
     version,
     storeDir,
@@ -136,6 +146,12 @@ async function launch(bin: string, version: string, port: number, options: Serve
     log: () => (lastLog === '' ? log() : lastLog),
     [Symbol.asyncDispose]: stop,
   }
+}
+
+function isLeast({ leastPrivilege, config = '', jetstream }: ServerOptions): boolean {
+  if (leastPrivilege !== undefined) return leastPrivilege
+  const saysWho = /\b(?:authorization|accounts|operator)\b/.test(config)
+  return Boolean(process.env['STREAM_NODE_LEAST_PRIVILEGE']) && jetstream !== false && !saysWho
 }
 
 interface Running {
