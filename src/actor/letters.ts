@@ -12,8 +12,6 @@ import type { Ports } from '../log/ports.js'
 import { untilAnswered, type Asking } from '../log/until-answered.js'
 import type { Stage } from '../pipeline/plan.js'
 import type { Fault, Outcome, PassedOver, Verdict } from '../pipeline/turn.js'
-import type { Table } from '../state/table.js'
-import type { Tables } from '../state/tables.js'
 import {
   deadLettersName,
   encodeResolution,
@@ -26,6 +24,7 @@ import {
 import { outOf, outputWriter } from '../stream/output-id.js'
 import type { Tell } from '../telemetry/events.js'
 import type { Held } from './claim.js'
+import { addOpen, countLetters, floorOf, raiseFloor, rowsOf, type Floor } from './letter-rows.js'
 
 /** What is to become of letters, by their positions in the stream of dead letters. */
 export interface LettersAsked {
@@ -69,27 +68,7 @@ interface Waiter {
   readonly failed: (error: unknown) => void
 }
 
-/** All outputs up to number `n`, letters and what resolves them, are done with, and so is all that stands before `position`. */
-interface Floor {
-  readonly n: number
-  readonly position: Position
-}
-
-const TABLE = 'letters'
-const FLOOR = 'floor'
-const OPEN = 'open'
 const NOTHING: Outcome = { walked: 0, passed: [], outputs: [], bytes: 0 }
-
-/** How many letters were written that nobody has resolved. */
-export function openLetters(tables: Tables): number {
-  return (rowsOf(tables).get(OPEN) as number | undefined) ?? 0
-}
-
-/** Counts the letters that a turn wrote. To be called before its outcome is committed. */
-export function countLetters(tables: Tables, passed: readonly PassedOver[]): void {
-  const written = passed.filter(({ then }) => then === 'deadLetter').length
-  if (written > 0) addOpen(tables, written)
-}
 
 export class Letters {
   readonly #parts: LettersParts
@@ -327,8 +306,7 @@ export class Letters {
     const floor = await this.#sure(() => this.#floorIn(log, line.confirmed, held))
     if (floor.n > before.n || floor.position > before.position) {
       await this.#inTurn(async () => {
-        for (const [row] of [...rows.entries()]) if (isBelow(row, floor)) rows.delete(row)
-        rows.set(FLOOR, floor)
+        raiseFloor(rows, floor)
         held.tables.settle()
         held.commit.add(NOTHING)
         return undefined
@@ -409,25 +387,6 @@ interface Settling {
 
 /** A letter cannot be retried. */
 class Refused extends Error {}
-
-/** By the number of the output, or `@` and its position where it is none of ours: how it was resolved. Beside them the two names above. */
-function rowsOf(tables: Tables): Table<unknown> {
-  return tables.table<unknown>(TABLE)
-}
-
-function floorOf(rows: Table<unknown>): Floor {
-  return (rows.get(FLOOR) as Floor | undefined) ?? { n: 0, position: START + 1 }
-}
-
-function addOpen(tables: Tables, more: number): void {
-  rowsOf(tables).set(OPEN, Math.max(0, openLetters(tables) + more))
-  tables.settle()
-}
-
-function isBelow(row: string, { n, position }: Floor): boolean {
-  if (row === FLOOR || row === OPEN) return false
-  return row.startsWith('@') ? Number(row.slice(1)) < position : Number(row) <= n
-}
 
 function absent(position: Position, floor: Position): LetterAnswer {
   if (position < floor) return { position, became: 'already' }

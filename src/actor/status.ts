@@ -3,7 +3,7 @@ import { messageOf } from '../errors.js'
 import type { Position } from '../log/record.js'
 import type { Stage } from '../pipeline/plan.js'
 import type { Held } from './claim.js'
-import { openLetters } from './letters.js'
+import { openLetters } from './letter-rows.js'
 import type { PartitionState } from './lifecycle.js'
 
 /** How a partition stands. */
