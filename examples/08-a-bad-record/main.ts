@@ -7,7 +7,7 @@ interface Payment {
   cents: number
 }
 
-const payments = stream<Payment>('payments-in', { key: 'from' })
+const payments = stream<Payment>('payments-made', { key: 'from' })
 
 const flow = pipeline('pay')
   .from(payments)

@@ -4,7 +4,7 @@ import { systemChance, systemClock } from '../../src/clock.js'
 import { linked } from '../../src/client/linked.js'
 import { openEmbedded } from '../../src/log/embedded/embedded.js'
 import type { Ports } from '../../src/log/ports.js'
-import { START } from '../../src/log/record.js'
+import { START, type LogRecord } from '../../src/log/record.js'
 import { runNode } from '../../src/node/node.js'
 import { silent } from '../../src/telemetry/events.js'
 import { Judge } from './judge.js'
@@ -40,8 +40,9 @@ async function verdictOn(tamper: (ports: Ports, judge: Judge) => void | Promise<
 async function again(ports: Ports, stream: { readonly name: string }, id: string, change: (text: string) => string) {
   const log = (await ports.log.find(stream.name))!
   const reader = log.read({ after: START, untilEnd: true })
-  let last
-  for await (const { records } of reader) last = records.at(-1) ?? last
+  const stored: LogRecord[] = []
+  for await (const { records } of reader) stored.push(...records)
+  const last = stored.at(-1)!
   const payload = Buffer.from(change(Buffer.from(last.payload).toString()))
   const ending = await log.append({ partition: last.partition, payload, id })
   expect(ending).toMatchObject({ ending: 'stored', repeat: false })

@@ -29,8 +29,8 @@ function mutant(name: string, does: string, ...changes: readonly (readonly [stri
 export const mutants: readonly Mutant[] = [
   mutant('no-compare-and-set', 'writes to the ledger without an expectation', [
     LEDGER,
-    'stream.append({ partition, payload, id, expect })',
-    'stream.append({ partition, payload, id })',
+    'const ending = await stream.append({ partition, payload, id, expect })',
+    'const ending = await stream.append({ partition, payload, id })',
   ]),
   mutant('no-ordinal', 'gives each owner ids of its own, where compare-and-set alone does not hold', [
     LEDGER,
