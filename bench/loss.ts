@@ -91,7 +91,8 @@ function momentsOf(records: number, kills: number, run: number): number[] {
 }
 
 async function outputsOf(side: Side, records: number, moments: readonly number[]): Promise<Outputs> {
-  const server = await startServer()
+  // The loops make streams and consumers of their own.
+  const server = await startServer({ leastPrivilege: false })
   const env = { ...process.env, NATS_URL: server.url }
   const start = () => spawn(process.execPath, side.args, { cwd: root, env, stdio: ['ignore', 'ignore', 'inherit'] })
   const ports = await openServer(server)

@@ -23,7 +23,7 @@ import { encodeLetter, encodeResolution } from '../../src/stream/dead-letters.js
 import { silent } from '../../src/telemetry/events.js'
 import { buildCommand } from '../command.js'
 import { startServer, type ServerOptions, type TestServer } from '../nats-server/server.js'
-import { permissionsUnder, user, type Permission } from './permissions.js'
+import { administrator, permissionsUnder, user, type Permission } from './permissions.js'
 
 const command = buildCommand()
 const around = { clock: systemClock, chance: systemChance, tell: silent }
@@ -375,7 +375,7 @@ describe('of a server', () => {
     return checkup(ports, definitions).finally(() => ports.close())
   }
   const manager = async (url: string): Promise<JetStreamManager> => {
-    const nc = await dial({ servers: url })
+    const nc = await dial({ servers: url, ...administrator })
     onTestFinished(() => nc.close())
     return jetstreamManager(nc)
   }

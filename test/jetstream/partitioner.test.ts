@@ -7,7 +7,7 @@ import { startServer } from '../nats-server/server.js'
 test('agrees with the partition() mapping of a real server', async () => {
   const mapping = 'mappings: { "in.*": "out.{{partition(6,1)}}.{{wildcard(1)}}" }'
   await using server = await startServer({ config: mapping })
-  const link = await connect({ servers: server.url })
+  const link = await connect(server.admin)
   const letters = ['a', 'user-1', 'Zürich', '東京', '😀', 'x'.repeat(200), '0', '_-%/+=']
   const keys = [...letters, ...Array.from({ length: 500 }, (_, i) => `user-${i * 7919}`)]
   const mapped = new Map<string, number>()

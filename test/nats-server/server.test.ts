@@ -18,7 +18,7 @@ const alive = (pid: number) => {
 test('keeps streams, port and store over a kill and a restart, and leaves nothing behind after stop', async () => {
   const server = await startServer()
   const first = server.pid
-  const before = await connect({ servers: server.url })
+  const before = await connect(server.admin)
   await (await jetstreamManager(before)).streams.add({ name: 's', subjects: ['s.>'] })
   await jetstream(before).publish('s.1', 'kept')
   await before.close()
@@ -28,7 +28,7 @@ test('keeps streams, port and store over a kill and a restart, and leaves nothin
   await server.restart()
   expect(server.pid).not.toBe(first)
 
-  const after = await connect({ servers: server.url })
+  const after = await connect(server.admin)
   expect((await (await jetstreamManager(after)).streams.info('s')).state.messages).toBe(1)
   expect(after.info?.version).toBe(server.version)
   await after.close()
@@ -74,7 +74,7 @@ test('the server goes when its test process is killed', async () => {
 
 test('three servers make one cluster that takes a stream with three replicas', async () => {
   await using cluster = await startCluster(3)
-  const link = await connect({ servers: cluster.url.split(',') })
+  const link = await connect({ ...cluster.servers[0]?.admin, servers: cluster.url.split(',') })
   const stream = await (await jetstreamManager(link)).streams.add({ name: 'r3', subjects: ['r3'], num_replicas: 3 })
   expect(stream.cluster?.replicas).toHaveLength(2)
   await link.close()

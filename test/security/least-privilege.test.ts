@@ -219,6 +219,23 @@ describe('no row of the list is held in vain', () => {
   })
 })
 
+test('a server of these tests can hold all who do not say who they are to the lists, and they do their work', async () => {
+  await using held = await startServer({ leastPrivilege: true })
+  const somebody = await dial({ servers: held.url })
+  await expect(jetstreamManager(somebody)).rejects.toThrow(/permissions violation/i)
+  await somebody.close()
+  await using client = await connect({ servers: held.url })
+  await client.publishAll(clicks, [{ user: 'ann' }, { user: 'bad' }, { user: 'ann' }])
+  await using node = await startNode({ servers: held.url, definitions: [definition] })
+  expect(await node.caughtUp()).toBe(true)
+  const read: unknown[] = []
+  for await (const { value } of client.read(counts)) read.push(value)
+  expect(read).toEqual([
+    { key: 'ann', clicks: 1 },
+    { key: 'ann', clicks: 2 },
+  ])
+})
+
 test('is what the doctor looks for', () => {
   const asked = { partitions: 2 }
   const uses = [
