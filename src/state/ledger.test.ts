@@ -263,7 +263,7 @@ test('a ledger that came as far as its witness on another way halts', async () =
 test('a ledger with a link missing halts, before anything is written to it', async () => {
   const place = await Place.make()
   const first = await place.owner()
-  for (let i = 0; i < 5; i++) await first.commit({ a: i })
+  for (let i = 0; i < 5; i++) await first.commit({ [`a${i}`]: i })
   const rest = await place.losing(index => index !== 2)
   expect(await faultOf(place.owner(rest))).toMatchObject({ code: 'LOG_REWOUND' })
   expect((await rest.extent()).last).toBe(5)
@@ -318,6 +318,22 @@ test('a ledger that is purged while it is read is read again', async () => {
   const second = await place.owner(faulty)
   expect(faulty.reads).toBeGreaterThan(1)
   expect(second.rows).toEqual({ a: 9, b: 0 })
+})
+
+test('what was purged and has come back in part counts for nothing', async () => {
+  // As a server leaves it that was killed: runs of what nothing rests on, with gaps between them and before what counts.
+  for (const back of [[1, 2, 3], [0, 4, 5], [0]]) {
+    const place = await Place.make()
+    const first = await place.owner()
+    await first.commit({ a: 0, b: 0 })
+    for (let i = 1; i < 10; i++) await first.commit({ a: i }, 1000)
+    const rest = await place.losing(index => index >= 10 || back.includes(index))
+    const second = await place.owner(rest)
+    expect(second.found.retained[0]?.number, `${back.join()} came back`).toBe(11)
+    expect(second.rows).toEqual({ a: 9, b: 0 })
+    await second.commit({ c: 1 })
+    expect((await place.owner(rest)).rows).toEqual({ a: 9, b: 0, c: 1 })
+  }
 })
 
 test('a ledger whose beginning is gone beyond what was let go halts', async () => {

@@ -75,7 +75,9 @@ export class Recovery {
     const { tail } = this
     if (tail !== undefined) {
       if (message.number !== tail.number + 1 || message.previous !== tail.hash || message.fence < tail.fence) {
-        throw new ChainBroken(`${where} has number ${message.number} and does not follow number ${tail.number}`)
+        throw new ChainBroken(`${where} has number ${message.number} and does not follow number ${tail.number}`, {
+          isGap: message.number > tail.number + 1,
+        })
       }
     }
     const { number, hash } = message
@@ -151,10 +153,14 @@ export class Recovery {
   }
 }
 
-/** A link of the chain is missing. It may have been purged while we read. */
+/** A link of the chain is missing. It may have been purged, while we read or before. */
 class ChainBroken extends IntegrityError {
-  constructor(what: string) {
+  /** There are messages missing between two. */
+  readonly isGap: boolean
+
+  constructor(what: string, { isGap }: { readonly isGap: boolean }) {
     super('LOG_REWOUND', what, MEND)
+    this.isGap = isGap
   }
 }
 
@@ -163,8 +169,10 @@ const MEND =
 const RETRY_MS = 100
 
 /**
- * Reads a ledger on to its end, as the leader has it. An owner may be at work and purge what we have not read: then it
- * is read again from its start. Rejects with an `IntegrityError` when a link is missing and nobody purged.
+ * Reads a ledger on to its end, as the leader has it. What stands before a gap counts for nothing when all before the gap's
+ * end was let go: a server that was killed may have brought back some of what had been purged, or not ended a purge. An
+ * owner may be at work and purge what we have not read: then it is read again from its start. Rejects with an
+ * `IntegrityError` when a link is missing that was not let go.
  */
 export async function readToEnd(
   stream: LogStream,
@@ -178,9 +186,20 @@ export async function readToEnd(
   let brokenFrom = 0
   for (;;) {
     try {
+      let gap: ChainBroken | undefined
       for await (const { records } of stream.read({ partition, after: found.position, untilEnd: true })) {
-        for (const record of records) found.take(record)
+        for (const record of records) {
+          try {
+            found.take(record)
+          } catch (error) {
+            if (!(error instanceof ChainBroken) || !error.isGap) throw error
+            gap = error
+            found = anew()
+            found.take(record)
+          }
+        }
       }
+      if (gap !== undefined && (found.retained[0]?.number ?? 0) > found.floor) throw gap
       return found
     } catch (error) {
       if (parts.signal.aborted) throw error
