@@ -113,6 +113,11 @@ export const mutants: readonly Mutant[] = [
     '        throw new ChainBroken(`${where} has number',
     '        void new ChainBroken(`${where} has number',
   ]),
+  mutant('no-gap', 'takes what a purge had taken and the server brought back for a ledger that is broken', [
+    RECOVERY,
+    'if (!(error instanceof ChainBroken) || !error.isGap) throw error',
+    'throw error',
+  ]),
   mutant('no-witness', 'believes whatever is left of the ledger', [
     LEDGER,
     '  if (missing === undefined) return\n',

@@ -39,7 +39,7 @@ test('two thousand seeds find nothing, and prove something', { timeout: 300_000 
       'crashed',
       'frozen',
     ],
-    ...['killed', 'restarted', 'leaderless', 'full', 'clockJumped', 'amnesia', 'damaged'],
+    ...['killed', 'restarted', 'revived', 'leaderless', 'full', 'clockJumped', 'amnesia', 'damaged'],
   ]
   for (const kind of kinds) expect(tally.faults.get(kind), kind).toBeGreaterThan(20)
 })

@@ -29,7 +29,7 @@ export interface Shares {
 }
 
 export type FaultKind =
-  keyof Shares | 'killed' | 'restarted' | 'leaderless' | 'full' | 'clockJumped' | 'amnesia' | 'damaged'
+  keyof Shares | 'killed' | 'restarted' | 'revived' | 'leaderless' | 'full' | 'clockJumped' | 'amnesia' | 'damaged'
 
 export const NO_FAULTS: Shares = {
   ...{ requestLost: 0, replyLost: 0, middleLost: 0, stalled: 0, overtaken: 0, replyLate: 0, repeated: 0 },

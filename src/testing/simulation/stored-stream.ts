@@ -6,6 +6,7 @@ import { DefinitionError, FencedError, IntegrityError, UnavailableError } from '
 import type { Ending, Refused, StreamSpec } from '../../log/log.js'
 import { LogRecord } from '../../log/record.js'
 import type { Position } from '../../log/record.js'
+import type { SimChance } from './chance.js'
 
 /** An append as it arrives. */
 export interface Arriving {
@@ -42,6 +43,8 @@ export class StoredStream {
   readonly #ids = new Map<string, Noted>()
   readonly #before: { readonly end: Position; readonly until: number }[][]
   readonly #waiting = new Set<() => void>()
+  /** What was purged and not forgotten yet, in the order of the positions of each purge. */
+  #purged: LogRecord[] = []
   #bytes = 0
   #time = 0
 
@@ -130,7 +133,20 @@ export class StoredStream {
   }
 
   purge(partition: number, before: Position): void {
-    this.#take(one => one.partition === partition && one.position < before)
+    this.#purged.push(...this.#take(one => one.partition === partition && one.position < before))
+  }
+
+  /** A server that was killed may not have kept in mind what was purged: some of it is there again. */
+  revive(chance: SimChance): number {
+    const from = chance.whole(this.#purged.length)
+    const back = this.#purged.slice(from, from + 1 + chance.whole(6))
+    this.#purged = []
+    for (const one of back) {
+      this.records.splice(this.indexAfter(one.position), 0, one)
+      this.#bytes += one.bytes
+      if ((this.#ends[one.partition]?.position ?? 0) < one.position) this.#ends[one.partition] = one
+    }
+    return back.length
   }
 
   /** Drops what retention does not keep. */
@@ -151,20 +167,23 @@ export class StoredStream {
     this.#take(one => one.position <= until)
   }
 
-  #take(goes: (record: LogRecord) => boolean): void {
-    const kept: LogRecord[] = []
+  #take(goes: (record: LogRecord) => boolean): readonly LogRecord[] {
+    const [kept, taken]: [LogRecord[], LogRecord[]] = [[], []]
     for (const one of this.records) {
       if (!goes(one)) {
         kept.push(one)
         continue
       }
+      taken.push(one)
       this.#bytes -= one.bytes
       this.gone[one.partition] = Math.max(this.gone[one.partition]!, one.position)
       if (this.#ends[one.partition] === one) this.#ends[one.partition] = undefined
     }
-    if (kept.length === this.records.length) return
-    this.records = kept
-    this.changed()
+    if (taken.length > 0) {
+      this.records = kept
+      this.changed()
+    }
+    return taken
   }
 
   /** A server that starts knows only the ids of records that are still there. */

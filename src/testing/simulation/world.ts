@@ -11,6 +11,7 @@ import { portsOf } from './ports.js'
 import type { SimPorts } from './ports.js'
 import { SimProcess } from './process.js'
 import { SimServer } from './server.js'
+import type { StoredStream } from './stored-stream.js'
 import { Trace } from './trace.js'
 
 export interface WorldOptions {
@@ -31,6 +32,9 @@ export interface Running {
   readonly ports: SimPorts
 }
 
+/** How often a server that starts again has some of what was purged from a stream. */
+const REVIVED_SHARE = 0.5
+
 export class World {
   readonly clock = new SimClock()
   readonly trace: Trace
@@ -40,12 +44,14 @@ export class World {
   readonly crashes = new Map<string, number>()
   readonly #ground: Ground
   readonly #running = new Set<Running>()
+  readonly #purges: SimChance
 
   constructor(readonly options: WorldOptions) {
     const { seed, shares, spans, label, keepLines, recordBytesMax = 1024 * 1024 } = options
     this.trace = new Trace(() => this.clock.elapsed(), keepLines)
     this.server = new SimServer(this.clock, this.chance('server'))
     this.faults = new Faults(this.chance('faults'), shares, spans)
+    this.#purges = this.chance('purges')
     this.#ground = {
       ...{ clock: this.clock, chance: this.chance('ways'), server: this.server, faults: this.faults },
       ...{ trace: this.trace, crashes: this.crashes, label, recordBytesMax },
@@ -103,7 +109,18 @@ export class World {
     this.faults.land('restarted')
     this.server.stop()
     for (const { ports } of this.#running) ports.link.disconnect(ms + 50 * this.#ground.chance.fraction())
-    this.clock.after(ms, () => this.server.start())
+    this.clock.after(ms, () => {
+      this.server.start()
+      for (const [name, stored] of this.server.streams) this.#revive(name, stored)
+    })
+  }
+
+  #revive(name: string, stored: StoredStream): void {
+    if (!this.#purges.happens(REVIVED_SHARE)) return
+    const count = stored.revive(this.#purges)
+    if (count === 0) return
+    this.trace.add(`${count} purged records of ${name} are there again`)
+    this.faults.land('revived')
   }
 
   /** A stream has no leader for a while: what is asked of it gets no answer. */
