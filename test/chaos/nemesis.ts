@@ -81,7 +81,7 @@ export class Nemesis {
     if (ways === undefined) return this.#kill(node)
     switch (blow) {
       case 'kill':
-        return chance.happens(0.4) ? this.#killInFight(node) : this.#kill(node)
+        return chance.happens(0.3) ? this.#killInFight(node) : this.#kill(node)
       case 'freeze':
         return this.#freeze(node)
       case 'cut':
@@ -93,7 +93,7 @@ export class Nemesis {
 
   async #kill(node: ChaosNode): Promise<boolean> {
     const { chance } = this.#parts
-    await sleep(chance.between(0, 400))
+    await sleep(chance.between(0, 300))
     return this.#killed(node)
   }
 
@@ -101,7 +101,7 @@ export class Nemesis {
   async #killInFight(node: ChaosNode): Promise<boolean> {
     const { chance, crew } = this.#parts
     const rival = crew.start()
-    await sleep(chance.between(300, 1500))
+    await sleep(chance.between(200, 1300))
     const owners = [node, rival].filter(one => crew.owns(one) && one.isAlive)
     const isKilled = await this.#killed(owners[0] ?? (await crew.atWork()))
     // It may have taken some partitions and not others.
