@@ -62,6 +62,7 @@ export class Nemesis {
   /** From the server's accepting connections to the first record that was processed after it, in ms. */
   readonly backMs: number[] = []
   readonly #parts: NemesisParts
+  #freezes = 0
 
   constructor(parts: NemesisParts) {
     this.#parts = parts
@@ -132,7 +133,7 @@ export class Nemesis {
     const { chance, crew } = this.#parts
     await sleep(chance.between(0, 300))
     const isFrozen = await node.freeze()
-    const isTakenOver = chance.happens(0.5)
+    const isTakenOver = ++this.#freezes % 2 === 1
     if (isTakenOver) {
       crew.start()
       await crew.atWork()
