@@ -62,7 +62,13 @@ test('the first example prints the same on a real server, and the same again', {
 
 test('the examples of pipelines print the same on a real server', { timeout: 200_000 }, async () => {
   await using server = await startServer()
-  for (const name of ['05-clicks-per-user', '06-two-targets', '07-survives-a-kill', '08-a-bad-record', '09-into-a-table']) {
+  for (const name of [
+    '05-clicks-per-user',
+    '06-two-targets',
+    '07-survives-a-kill',
+    '08-a-bad-record',
+    '09-into-a-table',
+  ]) {
     const folder = newFolder()
     expect(await run(name, { NATS_URL: server.url }, folder)).toBe(textOf('examples', name, 'expected.txt'))
     expect(readdirSync(folder)).toEqual([])

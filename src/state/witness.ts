@@ -147,7 +147,11 @@ export function decodeWitness(value: Uint8Array, key: string): Written {
     // Told below, with all else that it is not.
   }
   const what = `the entry ${key} is no witness of a ledger that this release can read`
-  throw new IntegrityError('BAD_LOG', what, 'upgrade to the release that wrote it, or begin anew by "stream-node reset"')
+  throw new IntegrityError(
+    'BAD_LOG',
+    what,
+    'upgrade to the release that wrote it, or begin anew by "stream-node reset"',
+  )
 }
 
 function isCount(given: number): boolean {
