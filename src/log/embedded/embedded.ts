@@ -20,10 +20,11 @@ import { Door, meetAlone, meetInFolder } from './meeting.js'
 import type { Meet } from './meeting.js'
 import { claim, release } from './owner.js'
 import type { Owner } from './owner.js'
+import { Opening } from './opening.js'
 import { Pulse } from './pulse.js'
 import { EmbeddedSignals } from './signals.js'
 import { Store } from './store.js'
-import type { Sync } from './store.js'
+import type { Shared, Sync } from './store.js'
 import type { Ground } from './stream.js'
 
 export interface EmbeddedOptions {
@@ -82,7 +83,9 @@ async function openFolder(
   { dataDir, role, name, sync }: Omit<Checked, 'memory'>,
   around: Surroundings,
 ): Promise<Ports> {
-  const store = openStore(dataDir, prepareFolder(dataDir, sync))
+  const { clock, chance } = around
+  const shared = { opening: new Opening(dataDir, clock), clock, name: chance.name() }
+  const store = openStore(dataDir, prepareFolder(dataDir, sync), shared)
   const anchor = new Anchor(dataDir, around.clock, around.tell)
   store.moor(anchor)
   const door = new Door(dataDir, around.chance)
@@ -115,9 +118,10 @@ async function openFolder(
   return ports
 }
 
-function openStore(folder: string, sync: Sync, kept = true): Store {
+/** Without `shared` it is not kept. */
+function openStore(folder: string, sync: Sync, shared?: Shared): Store {
   try {
-    return new Store(folder, sync, kept)
+    return new Store(folder, sync, shared)
   } catch (error) {
     throw unusable(folder, error)
   }
@@ -126,7 +130,7 @@ function openStore(folder: string, sync: Sync, kept = true): Store {
 function openInMemory(around: Surroundings): Ports {
   const folder = mkdtempSync(join(tmpdir(), 'stream-node-'))
   const remove = () => rmSync(folder, { recursive: true, force: true })
-  const store = openStore(folder, 'os', false)
+  const store = openStore(folder, 'os')
   // The open files live on without their names, so that nothing stays behind however the process ends.
   if (process.platform !== 'win32') remove()
   const meet = meetAlone(new Hub())

@@ -5,10 +5,12 @@
  */
 import { open, TransactionFlags } from 'lmdb'
 import type { RootDatabase } from 'lmdb'
+import { pause, type Clock } from '../../clock.js'
 import { IntegrityError, messageOf, UnavailableError } from '../../errors.js'
 import type { Anchor } from './anchor.js'
 import { RecordCodec } from './layout.js'
 import type { Draft, Place, Stored } from './layout.js'
+import type { Opening } from './opening.js'
 import { damaged, guarded } from './table.js'
 import type { Table } from './table.js'
 
@@ -20,6 +22,18 @@ export interface Job {
   /** The transaction came to nothing, with all its jobs. */
   failed(error: UnavailableError | IntegrityError): void
 }
+
+/** What a store needs whose folder other processes open, too. */
+export interface Shared {
+  readonly opening: Opening
+  readonly clock: Clock
+  /** A name that no other store has. */
+  readonly name: string
+}
+
+/** Among the tails, where no stream is: the mark of the last transaction. */
+const LAST = 0xffffffff
+const LOOK_MS = 1
 
 /** `os`: what the operating system holds counts as stored; `disk`: only what is on the disk. */
 export type Sync = 'os' | 'disk'
@@ -55,14 +69,36 @@ export class Store {
   readonly #root: RootDatabase
   #sync: Sync
   #anchor: Anchor | undefined
+  readonly #shared: Shared | undefined
+  /** Of our last transaction: the name of this store, and a count. */
+  readonly #mark: Buffer
+  #transactions = 0
   #queued: Job[] = []
   #scheduled = false
   #committing: Promise<void> | undefined
 
-  /** Throws what LMDB throws. `name` is a folder; one that is not `kept` beyond the process is never flushed. */
-  constructor(name: string, sync: Sync, kept = true) {
+  /**
+   * Throws what LMDB throws. `name` is a folder; one that is not `shared` with other processes is not kept beyond this
+   * one, and never flushed.
+   */
+  constructor(name: string, sync: Sync, shared?: Shared) {
     this.#sync = sync
-    this.#root = open({
+    this.#shared = shared
+    this.#mark = Buffer.from(`${shared?.name ?? ''}        `)
+    const opened = () => this.#open(name, shared !== undefined)
+    this.#root = shared === undefined ? opened() : shared.opening.run(opened)
+    const { codec } = this
+    this.records = this.#table('records', { keyEncoder: codec, encoder: codec })
+    this.catalog = this.#table('catalog', { encoding: 'json' })
+    this.tails = this.#table('tails', { keyEncoding: 'uint32' })
+    this.floors = this.#table('floors', { encoding: 'json' })
+    this.ids = this.#table('ids', { encoding: 'json' })
+    this.entries = this.#table('entries', {})
+    this.changes = this.#table('changes', { encoding: 'json' })
+  }
+
+  #open(name: string, kept: boolean): RootDatabase {
+    return open({
       path: name,
       noSubdir: false,
       maxDbs: 16,
@@ -73,14 +109,6 @@ export class Store {
       overlappingSync: false,
       noSync: !kept,
     })
-    const { codec } = this
-    this.records = this.#table('records', { keyEncoder: codec, encoder: codec })
-    this.catalog = this.#table('catalog', { encoding: 'json' })
-    this.tails = this.#table('tails', { keyEncoding: 'uint32' })
-    this.floors = this.#table('floors', { encoding: 'json' })
-    this.ids = this.#table('ids', { encoding: 'json' })
-    this.entries = this.#table('entries', {})
-    this.changes = this.#table('changes', { encoding: 'json' })
   }
 
   #table<Key, Value, Written = Value>(name: string, options: object): Table<Key, Value, Written> {
@@ -118,7 +146,16 @@ export class Store {
   #schedule(): void {
     if (this.#scheduled) return
     this.#scheduled = true
-    setImmediate(() => this.#commit())
+    setImmediate(() => {
+      if (this.#shared?.opening.isUnderWay === true) void this.#opened().then(() => this.#commit())
+      else this.#commit()
+    })
+  }
+
+  /** Resolves when no process is opening the data file. */
+  async #opened(): Promise<void> {
+    const { opening, clock } = this.#shared as Shared
+    while (opening.isUnderWay) await pause(clock, LOOK_MS)
   }
 
   /**
@@ -148,6 +185,8 @@ export class Store {
 
   #commit(): void {
     this.#scheduled = false
+    // It was closed amid that, which commits as well.
+    if (this.#committing !== undefined) return
     const jobs = this.#queued
     if (jobs.length === 0) return
     this.#queued = []
@@ -155,6 +194,7 @@ export class Store {
     if (lost !== undefined) return fail(jobs, lost)
     const all = () => {
       for (const job of jobs) job.run()
+      this.#leaveMark()
     }
     if (this.#sync === 'os') {
       try {
@@ -168,19 +208,47 @@ export class Store {
       }
     }
     if (this.sync === 'disk') this.#committing = this.#onDisk(all, jobs)
+    else if (this.#shared?.opening.isUnderWay === true) this.#committing = this.#look(jobs)
     else for (const job of jobs) job.done()
+  }
+
+  #leaveMark(): void {
+    if (this.#shared === undefined) return
+    this.#mark.writeUIntBE(++this.#transactions, this.#mark.length - 6, 6)
+    this.tails.putSync(LAST, this.#mark)
+  }
+
+  async #look(jobs: readonly Job[]): Promise<void> {
+    await this.#settle(jobs)
+    this.#goOn()
+  }
+
+  /**
+   * Tells of a transaction that was committed while another process opened the data file: it may be forgotten. Where
+   * others have committed since, nobody can say whether it is.
+   */
+  async #settle(jobs: readonly Job[]): Promise<void> {
+    await this.#opened()
+    this.refresh()
+    if (this.tails.get(LAST)?.equals(this.#mark) === true) for (const job of jobs) job.done()
+    else fail(jobs, forgotten())
+  }
+
+  #goOn(): void {
+    this.#committing = undefined
+    if (this.#queued.length > 0) this.#schedule()
   }
 
   /** The sync happens on a thread of the library; the child transaction is what can be undone. */
   async #onDisk(all: () => void, jobs: readonly Job[]): Promise<void> {
     try {
       await this.#root.childTransaction(all)
-      for (const job of jobs) job.done()
+      if (this.#shared?.opening.isUnderWay === true) await this.#settle(jobs)
+      else for (const job of jobs) job.done()
     } catch (thrown) {
       fail(jobs, await causeOf(thrown))
     } finally {
-      this.#committing = undefined
-      if (this.#queued.length > 0) this.#schedule()
+      this.#goOn()
     }
   }
 
@@ -231,7 +299,13 @@ function fail(jobs: readonly Job[], thrown: unknown): void {
   for (const job of jobs) job.failed(error)
 }
 
+function forgotten(): UnavailableError {
+  const what = 'another process opened the data folder in the moment of a write, which may be forgotten therefore'
+  return new UnavailableError('TIMED_OUT', what, 'look whether it is there, or try again')
+}
+
 function errorOf(thrown: unknown): UnavailableError | IntegrityError {
+  if (thrown instanceof UnavailableError) return thrown
   if (FULL.has(codeOf(thrown))) {
     const what = `the embedded log could not write to its disk (${messageOf(thrown)})`
     return new UnavailableError('LOG_FULL', what, 'free space on the disk, or purge streams', { cause: thrown })

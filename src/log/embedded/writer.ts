@@ -217,7 +217,7 @@ export function refused(why: Refused['why'], error: Refused['error']): Refused {
 
 /** How writes end whose transaction came to nothing: a full disk is sure to have undone it, anything else is not. */
 export function failedEnding(error: UnavailableError | IntegrityError): Ending {
-  if (error instanceof UnavailableError) return refused('full', error)
+  if (error instanceof UnavailableError && error.code === 'LOG_FULL') return refused('full', error)
   return { ending: 'unknown', error }
 }
 
