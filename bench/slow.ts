@@ -31,12 +31,14 @@ export async function* slowCases({ seconds = 60 }: SlowBenchOptions = {}): Async
   const clicks = stream<Click>('clicks', { key: 'user', partitions: 1 })
   const views = stream<View>('views', { key: 'user', partitions: 1 })
   const definition = pipeline('slow').from(clicks).pipe(map(viewOf)).to(views)
-  let end = () => {}
+  /** A stream is opened more than once. */
+  const slow: Slow[] = []
+  const free = () => slow.forEach(stream => stream.free())
   const slowed = wrapped(ports, stream => {
     if (stream.spec.name !== views.name) return stream
-    const slow = new Slow(stream, PER_SECOND)
-    end = slow.run()
-    return slow
+    const opened = new Slow(stream, PER_SECOND)
+    slow.push(opened)
+    return opened
   })
   try {
     await fill(ports, specOf(clicks.name, 1), records, n => ({ partition: 0, payload: encode(clickOf(n, 100)) }))
@@ -51,8 +53,8 @@ export async function* slowCases({ seconds = 60 }: SlowBenchOptions = {}): Async
     }
     const { last } = await (await ports.log.open(specOf(views.name, 1))).extent()
     if (last === 0) throw new Error('nothing was written')
-    end()
-    void node.stop()
+    free()
+    await node.stop()
     const name = `target 100 times slower, ${seconds} s`
     yield {
       case: `${name}: memory above that before the node`,
@@ -67,7 +69,7 @@ export async function* slowCases({ seconds = 60 }: SlowBenchOptions = {}): Async
     }
     yield { case: `${name}: outputs`, figure: last, unit: `of ${records.toLocaleString('en-US')} records` }
   } finally {
-    end()
+    free()
     await ports.close()
     await server.stop()
   }
@@ -94,22 +96,22 @@ function sleep(seconds: number): Promise<void> {
 
 /** A stream that takes so many records a second and no more, and says so by its room. */
 class Slow extends Through {
-  readonly #perSecond: number
   readonly #waiting: (() => void)[] = []
+  readonly #timer: NodeJS.Timeout
+  #isFree = false
   #inFlight = 0
   #roomy: { readonly promise: Promise<void>; readonly go: () => void } | undefined
 
   constructor(stream: LogStream, perSecond: number) {
     super(stream)
-    this.#perSecond = perSecond
+    this.#timer = setInterval(() => this.#let(perSecond / 10), 100)
   }
 
-  /** Lets through what is due, ten times a second; the timer is the caller's to end. */
-  run(): () => void {
-    const timer = setInterval(() => {
-      for (const go of this.#waiting.splice(0, this.#perSecond / 10)) go()
-    }, 100)
-    return () => clearInterval(timer)
+  /** Lets through what waits and all that comes. */
+  free(): void {
+    this.#isFree = true
+    clearInterval(this.#timer)
+    this.#let(this.#waiting.length)
   }
 
   override room(): Promise<void> | undefined {
@@ -133,5 +135,10 @@ class Slow extends Through {
         this.#roomy = undefined
       })
     })
+    if (this.#isFree) this.#let(1)
+  }
+
+  #let(through: number): void {
+    for (const go of this.#waiting.splice(0, through)) go()
   }
 }
