@@ -1,16 +1,12 @@
 /**
- * Runs the command as people do: a process of its own, with its own pipes. It is compiled from the sources, file by file
- * and without checking types, so that no test runs yesterday's build.
+ * Runs the command as people do: a process of its own, with its own pipes. It is compiled at the start of the run, so that
+ * no test runs yesterday's build.
  */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import ts from 'typescript'
-import { afterAll } from 'vitest'
-
-const root = join(import.meta.dirname, '..')
+import { inject } from 'vitest'
+import { reaped } from './reaper.js'
 
 export interface Ran {
   readonly code: number | null
@@ -45,28 +41,15 @@ export interface Started {
   readonly ended: Promise<Ran>
 }
 
-/** Compiles the command into a temp folder that goes with the test file. */
-export function buildCommand(): Built {
-  const folder = mkdtempSync(join(tmpdir(), 'command-'))
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
-  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
-  cpSync(join(root, 'package.json'), join(folder, 'package.json'))
-  for (const path of readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })) {
-    if (!path.endsWith('.ts') || path.endsWith('.test.ts') || path.startsWith('testing')) continue
-    const { outputText } = ts.transpileModule(readFileSync(join(root, 'src', path), 'utf8'), {
-      compilerOptions: { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext, verbatimModuleSyntax: true },
-    })
-    const to = join(folder, 'dist', path.replace(/\.ts$/, '.js'))
-    mkdirSync(dirname(to), { recursive: true })
-    writeFileSync(to, outputText)
-  }
-  const main = join(folder, 'dist/cli/main.js')
+/** The command, compiled from the sources of now. */
+export function theCommand(): Built {
+  const main = join(inject('compiled'), 'cli/main.js')
   const start = (args: readonly string[], options: RunOptions = {}) => started(main, args, options)
   return { main, start, run: (args, options) => start(args, options).ended }
 }
 
 function started(main: string, args: readonly string[], { stdin = '', env = {}, cwd }: RunOptions): Started {
-  const child = spawn(process.execPath, [main, ...args], { env: { PATH: process.env['PATH'], ...env }, cwd })
+  const child = reaped(spawn(process.execPath, [main, ...args], { env: { PATH: process.env['PATH'], ...env }, cwd }))
   let [stdout, stderr] = ['', '']
   child.stdout.on('data', chunk => (stdout += String(chunk)))
   child.stderr.on('data', chunk => (stderr += String(chunk)))

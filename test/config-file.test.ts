@@ -3,9 +3,9 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { buildCommand } from './command.js'
+import { theCommand } from './command.js'
 
-const command = buildCommand()
+const command = theCommand()
 
 function folderWith(text: string, name = 'stream-node.config.ts'): string {
   const folder = mkdtempSync(join(tmpdir(), 'config-file-'))

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished } from 'vitest'
-import { buildCommand } from './command.js'
+import { theCommand } from './command.js'
 
-const command = buildCommand()
+const command = theCommand()
 
 const FLOW = `
   import { map } from 'rxjs'

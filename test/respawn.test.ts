@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { buildCommand } from './command.js'
+import { theCommand } from './command.js'
 
-const command = buildCommand()
+const command = theCommand()
 const COPY = "pipeline('copy').from(stream('in', { key: 'user' })).to(stream('out', { key: 'user' }))"
 const IMPORTS =
   "import { pipeline, stream } from 'stream-node'\nimport { appendFileSync, readFileSync } from 'node:fs'\n"

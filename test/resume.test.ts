@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { buildCommand, type Started } from './command.js'
+import { theCommand, type Started } from './command.js'
 
-const command = buildCommand()
+const command = theCommand()
 
 /** Fails at the numbers of bob for as long as there is no file `mended` in its folder. */
 const SUMS = `

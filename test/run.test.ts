@@ -4,9 +4,9 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } fr
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { buildCommand, type Ran } from './command.js'
+import { theCommand, type Ran } from './command.js'
 
-const command = buildCommand()
+const command = theCommand()
 const built = dirname(dirname(dirname(command.main)))
 
 function folderWith(files: Readonly<Record<string, string>>): string {

@@ -4,9 +4,10 @@ import { dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { expect, test } from 'vitest'
-import { buildCommand } from './command.js'
+import { theCommand } from './command.js'
+import { reaped } from './reaper.js'
 
-const module = pathToFileURL(join(dirname(dirname(buildCommand().main)), 'node/watchdog.js')).href
+const module = pathToFileURL(join(dirname(dirname(theCommand().main)), 'node/watchdog.js')).href
 const LIMIT_MS = 1500
 const BEGIN = `
   const { startWatchdog } = await import('${module}')
@@ -15,7 +16,7 @@ const BEGIN = `
 `
 
 function start(code: string) {
-  const child = spawn(process.execPath, ['--input-type=module', '-e', `${BEGIN}${code}`])
+  const child = reaped(spawn(process.execPath, ['--input-type=module', '-e', `${BEGIN}${code}`]))
   let [stdout, stderr] = ['', '']
   child.stdout.on('data', chunk => (stdout += String(chunk)))
   child.stderr.on('data', chunk => (stderr += String(chunk)))

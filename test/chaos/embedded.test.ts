@@ -1,10 +1,10 @@
 /** A short form of `npm run test:chaos` on a folder: the node that holds it is killed while others write and read there. */
 import { expect, test } from 'vitest'
-import { buildCommand } from '../command.js'
+import { theCommand } from '../command.js'
 import { runChaos } from './chaos.js'
 import { detailsOf, tableOf } from './report.js'
 
-const { main } = buildCommand()
+const { main } = theCommand()
 
 test('loses, repeats and reorders nothing while the node on a folder is killed', { timeout: 300_000 }, async () => {
   const report = await runChaos({

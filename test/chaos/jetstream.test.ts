@@ -1,10 +1,10 @@
 /** A short form of `npm run test:chaos` on a real server: nodes killed, frozen and cut off, and the server killed. */
 import { expect, test } from 'vitest'
-import { buildCommand } from '../command.js'
+import { theCommand } from '../command.js'
 import { runChaos } from './chaos.js'
 import { detailsOf, tableOf } from './report.js'
 
-const { main } = buildCommand()
+const { main } = theCommand()
 
 test('loses, repeats and reorders nothing while nodes, links and the server fail', { timeout: 300_000 }, async () => {
   const report = await runChaos({

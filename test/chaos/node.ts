@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { reaped } from '../reaper.js'
 
 export interface NodeOptions {
   /** The path of the command. */
@@ -33,10 +34,6 @@ export interface NodeEnd {
 const LINES_KEPT = 20
 const STOPPED_WITHIN_MS = 1000
 
-/** Those that live, so that none outlives this process. */
-const living = new Set<ChildProcess>()
-process.on('exit', () => living.forEach(child => child.kill('SIGKILL')))
-
 export class ChaosNode {
   readonly name: string
   readonly ended: Promise<NodeEnd>
@@ -52,15 +49,15 @@ export class ChaosNode {
   constructor({ main, folder, file, name, env, sampled }: NodeOptions) {
     this.name = name
     const args = [main, 'run', file, '--name', name, '--log-level', 'warn']
-    const child = spawn(process.execPath, args, {
-      ...{ cwd: folder, env: { PATH: process.env['PATH'], ...env } },
-      stdio: ['ignore', 'ignore', 'pipe'],
-    })
+    const child = reaped(
+      spawn(process.execPath, args, {
+        ...{ cwd: folder, env: { PATH: process.env['PATH'], ...env } },
+        stdio: ['ignore', 'ignore', 'pipe'],
+      }),
+    )
     this.#child = child
-    living.add(child)
     this.ended = new Promise(resolve => {
       child.once('exit', (code, signal) => {
-        living.delete(child)
         resolve((this.end = { code, signal }))
       })
     })

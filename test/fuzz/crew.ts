@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process'
 import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { reaped } from '../reaper.js'
 import { build, type Change } from '../simulation/build.js'
 import type { Finding } from './feed.js'
 import type { Job, Line } from './worker.js'
@@ -93,7 +94,7 @@ async function watched(
   take: (line: Line) => void,
 ): Promise<string | undefined> {
   const args = [`--max-old-space-size=${HEAP_MB}`, entry, JSON.stringify(job)]
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = reaped(spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] }))
   const stuck = new AbortController()
   const kill = () => {
     stuck.abort()

@@ -21,10 +21,10 @@ import { openEmbedded } from '../../src/log/embedded/embedded.js'
 import { openJetStream } from '../../src/log/jetstream/jetstream.js'
 import { stream } from '../../src/stream/stream.js'
 import { silent } from '../../src/telemetry/events.js'
-import { buildCommand, type Ran, type RunOptions, type Started } from '../command.js'
+import { theCommand, type Ran, type RunOptions, type Started } from '../command.js'
 import { startServer, type TestServer } from '../nats-server/server.js'
 
-const command = buildCommand()
+const command = theCommand()
 const folder = mkdtempSync(join(tmpdir(), 'command-data-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 let server: TestServer

@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { buildCommand } from '../command.js'
+import { theCommand } from '../command.js'
 import { startServer, type TestServer } from '../nats-server/server.js'
 
-const command = buildCommand()
+const command = theCommand()
 const cwd = mkdtempSync(join(tmpdir(), 'config-file-'))
 let server: TestServer
 beforeAll(async () => {

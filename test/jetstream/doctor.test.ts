@@ -21,11 +21,11 @@ import { checkup, NODE_SIGNALS } from '../../src/node/checkup.js'
 import { encodeWitness, lifeIn, witnessKey } from '../../src/state/witness.js'
 import { encodeLetter, encodeResolution } from '../../src/stream/dead-letters.js'
 import { silent } from '../../src/telemetry/events.js'
-import { buildCommand } from '../command.js'
+import { theCommand } from '../command.js'
 import { startServer, type ServerOptions, type TestServer } from '../nats-server/server.js'
 import { administrator, permissionsUnder, user, type Permission } from './permissions.js'
 
-const command = buildCommand()
+const command = theCommand()
 const around = { clock: systemClock, chance: systemChance, tell: silent }
 
 interface Click {

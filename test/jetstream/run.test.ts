@@ -7,11 +7,11 @@ import { systemChance, systemClock } from '../../src/clock.js'
 import { openEmbedded } from '../../src/log/embedded/embedded.js'
 import { openJetStream } from '../../src/log/jetstream/jetstream.js'
 import { silent } from '../../src/telemetry/events.js'
-import { buildCommand, type Started } from '../command.js'
+import { theCommand, type Started } from '../command.js'
 import { startServer, type TestServer } from '../nats-server/server.js'
 import { doublesOf, numbers, writeNumbers } from '../run.js'
 
-const command = buildCommand()
+const command = theCommand()
 const around = { clock: systemClock, chance: systemChance, tell: silent }
 
 describe.each(['embedded', 'JetStream'] as const)('on the %s log', kind => {

@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { administrator, leastPrivileges } from '../jetstream/permissions.js'
+import { reaped } from '../reaper.js'
 import { installServer } from './install.js'
 
 export interface ServerOptions {
@@ -159,28 +160,16 @@ interface Running {
   end(signal: NodeJS.Signals): Promise<void>
 }
 
-/**
- * One life of the server. Beside it stands a shell that waits for this process to go, by the pipe between them, and
- * then kills the server and removes its folder: a test run that is killed leaves nothing behind.
- */
+/** One life of the server. A test run that is killed leaves nothing of it behind. */
 function run(bin: string, folder: string, logFile: string): Running {
   const stderr = openSync(logFile, 'a')
-  const child = spawn(bin, ['-c', join(folder, 'server.conf')], { stdio: ['ignore', 'ignore', stderr] })
+  const child = reaped(spawn(bin, ['-c', join(folder, 'server.conf')], { stdio: ['ignore', 'ignore', stderr] }), folder)
   closeSync(stderr)
   child.unref()
   const gone = new Promise<void>(resolve => {
     child.once('exit', () => resolve())
     child.once('error', () => resolve())
   })
-  const script = 'read -r _; kill -9 "$1" 2>/dev/null; rm -rf "$2"'
-  const reaper = spawn('sh', ['-c', script, 'reaper', String(child.pid), folder], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true,
-  })
-  reaper.unref()
-  // A pipe of a child that was unrefed still holds the event loop.
-  ;(reaper.stdin as unknown as { unref(): void }).unref()
-  void gone.then(() => reaper.kill('SIGKILL'))
   return {
     child,
     async end(signal) {

@@ -6,11 +6,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { buildCommand } from '../command.js'
+import { theCommand } from '../command.js'
 import { startServer } from '../nats-server/server.js'
 import { doublesOf, numbers, writeNumbers } from '../run.js'
 
-const command = buildCommand()
+const command = theCommand()
 const RECORDS = 20_000
 const ADMIN = '{ user: admin, password: admin }'
 const APP = '{ user: app, password: app }'

@@ -9,12 +9,12 @@ import { join } from 'node:path'
 import { nkeys } from '@nats-io/transport-node'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { connect } from 'stream-node'
-import { buildCommand, type Ran } from '../command.js'
+import { theCommand, type Ran } from '../command.js'
 import { authority } from '../jetstream/certificates.js'
 import { operator } from '../jetstream/operator.js'
 import { startServer, type TestServer } from '../nats-server/server.js'
 
-const command = buildCommand()
+const command = theCommand()
 const folder = mkdtempSync(join(tmpdir(), 'secrets-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 

@@ -6,13 +6,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { buildCommand } from '../command.js'
+import { theCommand } from '../command.js'
 import { authority, type Certificate } from '../jetstream/certificates.js'
 import { startServer, type TestServer } from '../nats-server/server.js'
 import { openTap, type Tap, type TapOptions } from './tap.js'
 
 const PASSWORD = 'planted-Password-11'
-const command = buildCommand()
+const command = theCommand()
 const cwd = mkdtempSync(join(tmpdir(), 'tls-'))
 afterAll(() => rmSync(cwd, { recursive: true, force: true }))
 

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { createInterface } from 'node:readline'
 import type { Mode } from '../../src/testing/simulation/swarm.js'
+import { reaped } from '../reaper.js'
 import type { WorkerLine } from './worker.js'
 
 export interface CrewOptions {
@@ -23,7 +24,7 @@ export async function runSeeds(
 ): Promise<void> {
   const share = async (from: number, to: number) => {
     const args = [entry, `${first + from}`, `${to - from}`, mode ?? '', until ?? '']
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = reaped(spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] }))
     for await (const line of createInterface({ input: child.stdout })) {
       if (line.startsWith('{')) each(JSON.parse(line) as WorkerLine)
       else trace(line)

@@ -1,12 +1,12 @@
 /** What the embedded log promises across processes: real ones, killed without warning. */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import ts from 'typescript'
-import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, describe, expect, inject, test } from 'vitest'
+import { reaped } from '../../../test/reaper.js'
 import { pause, systemChance, systemClock } from '../../clock.js'
 import { UnavailableError } from '../../errors.js'
 import { silent } from '../../telemetry/events.js'
@@ -19,7 +19,7 @@ import type { EmbeddedOptions } from './embedded.js'
 const SPEC = { name: 'orders', partitions: 3, retention: {}, replicas: 1, dedupWindowMs: 60_000 }
 const surroundings = { clock: systemClock, chance: systemChance, tell: silent }
 const temp = mkdtempSync(join(tmpdir(), 'stream-node-test-'))
-const program = compile(join(temp, 'program'))
+const program = inject('compiled')
 const opened: Ports[] = []
 const children: ChildProcess[] = []
 
@@ -40,25 +40,6 @@ async function open(dataDir: string, options: EmbeddedOptions = {}): Promise<Por
   return ports
 }
 
-/** The sources of the log as plain modules, so that a child starts in the time that node takes. */
-function compile(to: string): string {
-  const src = join(import.meta.dirname, '../..')
-  const logs = readdirSync(join(src, 'log'), { withFileTypes: true }).filter(one => one.isFile())
-  const files = ['errors.ts', 'options.ts', 'clock.ts', 'telemetry/events.ts', ...logs.map(one => `log/${one.name}`)]
-  files.push(...readdirSync(join(src, 'log/embedded')).map(name => `log/embedded/${name}`))
-  for (const file of files.filter(name => !name.endsWith('.test.ts'))) {
-    const target = join(to, file.replace(/\.ts$/, '.js'))
-    mkdirSync(dirname(target), { recursive: true })
-    const { outputText } = ts.transpileModule(readFileSync(join(src, file), 'utf8'), {
-      compilerOptions: { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext, verbatimModuleSyntax: true },
-    })
-    writeFileSync(target, outputText)
-  }
-  writeFileSync(join(to, 'package.json'), '{"type":"module"}')
-  symlinkSync(join(src, '../node_modules'), join(to, 'node_modules'))
-  return to
-}
-
 interface Child {
   readonly process: ChildProcess
   /** The next line it says; undefined when it has ended. */
@@ -67,7 +48,10 @@ interface Child {
   kill(): Promise<string[]>
 }
 
-/** Runs a script in a process of its own; it finds `ports`, `stream`, `say` and `payload` there. */
+/**
+ * Runs a script in a process of its own; it finds `ports`, `stream`, `say`, `payload` and `append` there, which appends until
+ * it is known how that ended: as one does where another process may open the folder at that moment.
+ */
 function start(options: EmbeddedOptions, script: string, fileBlocksMax = 'unlimited'): Child {
   const source = `
     import { openEmbedded } from ${JSON.stringify(join(program, 'log/embedded/embedded.js'))}
@@ -76,11 +60,17 @@ function start(options: EmbeddedOptions, script: string, fileBlocksMax = 'unlimi
     const stream = await ports.log.open(${JSON.stringify(SPEC)})
     const say = text => process.stdout.write(text + '\\n')
     const payload = text => new TextEncoder().encode(text)
+    const append = async record => {
+      for (;;) {
+        const ended = await stream.append(record)
+        if (ended.ending !== 'unknown') return ended
+      }
+    }
     ${script}`
   const shell = ['-c', `ulimit -f ${fileBlocksMax} && exec "$0" --input-type=module -e "$1"`, process.execPath, source]
-  const process_ = spawn('sh', shell, {
-    stdio: ['ignore', 'pipe', fileBlocksMax === 'unlimited' ? 'inherit' : 'ignore'],
-  })
+  const process_ = reaped(
+    spawn('sh', shell, { stdio: ['ignore', 'pipe', fileBlocksMax === 'unlimited' ? 'inherit' : 'ignore'] }),
+  )
   children.push(process_)
   const said: string[] = []
   let [wake, ended]: [() => void, boolean] = [() => {}, false]
@@ -162,15 +152,15 @@ describe('a full disk', () => {
     test(`refuses what does not fit, keeps what was stored, and goes on after a purge (sync ${sync})`, async () => {
       const dataDir = freshFolder()
       const script = `
-        const append = n => stream.append({ partition: 0, payload: new Uint8Array(20000).fill(n), id: 'n' + n })
+        const put = n => stream.append({ partition: 0, payload: new Uint8Array(20000).fill(n), id: 'n' + n })
         let [n, ended] = [0, undefined]
-        do ended = await append(n++)
+        do ended = await put(n++)
         while (ended.ending === 'stored' && n < 2000)
         say([ended.why, ended.error?.code, n].join(' '))
-        say([(await append(n)).why, (await stream.extent()).last].join(' '))
+        say([(await put(n)).why, (await stream.extent()).last].join(' '))
         const last = (await stream.extent()).last
         await stream.purge(0, last)
-        say((await append(n)).ending)
+        say((await put(n)).ending)
         await ports.close()
         say('closed')`
       const child = start({ dataDir, sync }, script, '4000')
@@ -208,8 +198,8 @@ describe('several processes on one folder', () => {
       say('up')
       const endings = []
       for (let n = 0; n < 400; n++) {
-        endings.push(await stream.append({ partition: n % 3, payload: payload('${who} ' + n) }))
-        endings.push(await stream.append({ partition: 0, payload: payload('shared ' + n), id: 'shared/' + n }))
+        endings.push(await append({ partition: n % 3, payload: payload('${who} ' + n), id: '${who}/' + n }))
+        endings.push(await append({ partition: 0, payload: payload('shared ' + n), id: 'shared/' + n }))
       }
       const bad = endings.find(ended => ended.ending !== 'stored')
       if (bad) throw bad.error
@@ -240,7 +230,7 @@ describe('several processes on one folder', () => {
       let last = 0
       const won = []
       for (let tries = 0; won.length < 60; tries++) {
-        const ended = await stream.append({ partition: 1, payload: payload('x'), id: process.pid + '/' + tries, expect: last })
+        const ended = await append({ partition: 1, payload: payload('x'), id: process.pid + '/' + tries, expect: last })
         if (ended.ending === 'stored') won.push([last, ended.position])
         last = (await stream.last(1))?.position ?? 0
       }
