@@ -18,7 +18,6 @@ import type { Tables } from '../state/tables.js'
 import { beginningOf } from '../state/reset.js'
 import { ledgerName, Witness, witnessKey } from '../state/witness.js'
 import type { Cursor } from '../stream/inbox.js'
-import { BUCKET } from '../stream/kept.js'
 import type { OpenStream, Streams } from '../stream/open.js'
 import { sinkNamed, targetName } from '../stream/sink.js'
 import type { SinkWire } from '../stream/sink-wire.js'
@@ -88,7 +87,7 @@ export async function claimPartition(parts: ClaimParts, claimant: Claimant): Pro
   const open = (stream: Stream<unknown>, use: 'read' | 'write'): Promise<OpenStream<unknown>> =>
     sure(() => streams.open(stream, use))
 
-  const bucket = await sure(() => ports.bucket({ name: BUCKET }))
+  const bucket = await sure(() => streams.kept.bucket())
   await beginningOf(stage.pipeline, bucket, claimant)
   const sources = await Promise.all(stage.sources.map(source => open(source, 'read')))
   const stream = await sure(() => openLedger(parts, sources))

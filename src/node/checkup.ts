@@ -147,7 +147,7 @@ async function definitions(bucket: Bucket, stages: readonly Stage[]): Promise<Fi
   const kept = new KeptStreams(() => Promise.resolve(bucket))
   const findings: Finding[] = []
   const verify = async (stream: Stream<unknown>, use: 'read' | 'write') => {
-    const error = await thrownBy(() => kept.verify(stream, use))
+    const error = await thrownBy(async () => void (await kept.verify(stream, use)))
     if (error === undefined) return
     const means = 'a node with this definition will not start'
     findings.push({ level: 'wrong', check: 'definition', stream: stream.name, what: error.message, means })

@@ -2,6 +2,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import type { ActorEnd } from '../actor/end.js'
 import { systemChance, systemClock, type Clock } from '../clock.js'
 import { openEmbedded } from '../log/embedded/embedded.js'
+import type { Ports } from '../log/ports.js'
 import type { Operator } from '../operators/operator.js'
 import type { Definition } from '../pipeline/definition.js'
 import { pipeline } from '../pipeline/pipeline.js'
@@ -234,4 +235,27 @@ test('gives the partitions of each pipeline a family of their own', async () => 
   const families = puppets.map(({ parts }) => parts.family)
   expect(new Set(families).size).toBe(2)
   expect(new Set(families.slice(0, 3)).size).toBe(1)
+})
+
+test('what it makes has as many copies as its log is asked for, the bucket too', async () => {
+  const around = { clock: systemClock, chance: systemChance, tell: silent }
+  const ports = await openEmbedded({ memory: true }, around)
+  onTestFinished(() => ports.close())
+  /** Whoever asks first makes it. */
+  const first = new Map<string, number | undefined>()
+  const single = <S extends { readonly name: string; readonly replicas?: number }>(spec: S) => {
+    if (!first.has(spec.name)) first.set(spec.name, spec.replicas)
+    return { ...spec, replicas: 1 }
+  }
+  const { log } = ports
+  const copied: Ports = {
+    ...ports,
+    bucket: spec => ports.bucket(single(spec)),
+    log: { ...log, open: spec => log.open(single(spec)), find: name => log.find(name) },
+  }
+  const node = await runNode(copied, [copy], { ...around, replicas: 3 })
+  expect(await node.caughtUp()).toBe(true)
+  await node.stop()
+  const made = ['stream-node', 'clicks', 'copies', 'copy-0-ledger']
+  expect(first).toEqual(new Map(made.map(name => [name, 3])))
 })

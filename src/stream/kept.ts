@@ -69,10 +69,13 @@ async function opened(ports: Pick<Ports, 'bucket'>, replicas: number): Promise<B
 export class KeptStreams {
   constructor(readonly bucket: BucketOf) {}
 
-  /** Throws what `settle` throws for a definition that differs; writes nothing. */
-  async verify<T>(stream: Stream<T>, use: Use): Promise<void> {
+  /**
+   * Throws what `settle` throws for a definition that differs; writes nothing. True when what is kept says all that this
+   * one does, so that nothing is left to settle.
+   */
+  async verify<T>(stream: Stream<T>, use: Use): Promise<boolean> {
     const kept = await this.#find(stream.name, await this.bucket(settingsOf(stream).replicas))
-    if (kept !== undefined) merged(stream.name, kept, keptOf(stream), use)
+    return kept !== undefined && isSettled(kept, merged(stream.name, kept, keptOf(stream), use), use)
   }
 
   /**
@@ -87,7 +90,7 @@ export class KeptStreams {
       const entry = await bucket.get(entryKey(stream.name))
       const kept = entry?.value === undefined ? undefined : parse(stream.name, entry.value)
       const wanted = kept === undefined ? own : merged(stream.name, kept, own, use)
-      if (kept !== undefined && (use === 'read' || same(kept, wanted))) return undefined
+      if (kept !== undefined && isSettled(kept, wanted, use)) return undefined
       const ending = await bucket.put(entryKey(stream.name), bytesOf(wanted), entry?.revision ?? 0)
       if (ending.ending === 'stored') return undefined
       if (ending.ending === 'refused' && ending.why === 'denied') return kept === undefined ? ending.error : undefined
@@ -202,8 +205,9 @@ function sourceText({ source }: KeptStream): string {
   return source === undefined ? 'none' : `${source.subject} of ${source.stream}`
 }
 
-function same(kept: KeptStream, wanted: KeptStream): boolean {
-  return isDeepStrictEqual(kept, JSON.parse(JSON.stringify(wanted)))
+/** Only writers add to what is kept. */
+function isSettled(kept: KeptStream, wanted: KeptStream, use: Use): boolean {
+  return use === 'read' || isDeepStrictEqual(kept, JSON.parse(JSON.stringify(wanted)))
 }
 
 function entryKey(name: string): string {

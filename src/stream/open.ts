@@ -51,9 +51,9 @@ export class Streams {
   async open<T>(stream: Stream<T>, use: Use): Promise<OpenStream<T>> {
     const byName = settingsOf(stream).byName !== undefined
     // A definition that differs must not make a stream, and a stream that differs must not leave a definition behind.
-    if (!byName) await this.kept.verify(stream, use)
+    const isKept = byName || (await this.kept.verify(stream, use))
     const log = await this.#log(stream, byName)
-    const denied = byName ? undefined : await this.kept.settle(stream, use)
+    const denied = isKept ? undefined : await this.kept.settle(stream, use)
     if (denied !== undefined) {
       const what = `the definition of stream "${stream.name}" could not be kept: ${denied.message}`
       this.#tell({ type: 'log.warning', what, mend: `until then tail and publish need the program's code` })
