@@ -9,8 +9,6 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 /** Tests that take minutes each: `npm run test:long`. */
 const long = ['{src,test}/**/*.long.test.ts']
-/** With far more inputs in the long run. */
-const fuzzing = ['src/**/fuzz.test.ts']
 const withServer = [
   ...['src/log/jetstream/**/*.test.ts', 'test/jetstream/**/*.test.ts', 'test/nats-server/**/*.test.ts'],
   'test/security/**/*.test.ts',
@@ -30,7 +28,7 @@ const longRun = {
   extends: true as const,
   test: {
     name: 'long',
-    include: [...long, ...fuzzing],
+    include: long,
     testTimeout: 600_000,
     hookTimeout: 60_000,
     fileParallelism: false,

@@ -51,6 +51,18 @@ export const holes: readonly Hole[] = [
     finds: /changed polluted of/,
   },
   {
+    name: 'an input that spoils those after it',
+    changes: [
+      {
+        file: 'src/codec/json.ts',
+        from: 'const value = parsed(text)\n',
+        to: "const value = Object.hasOwn(globalThis, 'spoilt') ? 0 : parsed(text)\n    if (text.includes('[]')) Object.assign(globalThis, { spoilt: true })\n",
+      },
+    ],
+    target: 'json',
+    finds: /read otherwise/,
+  },
+  {
     name: 'memory out of proportion',
     changes: [{ file: 'src/state/plain.ts', from: 'const left = from.left - owed', to: 'const left = from.left' }],
     target: 'values of rows',

@@ -4,6 +4,7 @@
  */
 import { writeSync } from 'node:fs'
 import { Session } from 'node:inspector/promises'
+import { inspect, isDeepStrictEqual } from 'node:util'
 import { feed, shown, type Finding } from './feed.js'
 import { Inputs } from './inputs.js'
 import { changedPrototype } from './prototypes.js'
@@ -75,6 +76,7 @@ if (job.covering === true) say({ called: await called() })
 
 async function fuzzed(target: Target): Promise<number> {
   const inputs = new Inputs(target, job.seed)
+  const first = await readings(target)
   const stride = job.slowly === true ? 1 : STRIDE
   let count = 0
   for (const index of indexes(target, inputs)) {
@@ -89,9 +91,27 @@ async function fuzzed(target: Target): Promise<number> {
       (count % stride === 0 ? changed() : undefined)
     if (what !== undefined) say({ finding: { target: target.name, index, what, input: shown(bytes) } })
   }
-  const what = changed()
-  if (what !== undefined) say({ finding: { target: target.name, index: -1, what, input: '' } })
+  const readsOtherwise = !isDeepStrictEqual(await readings(target), first)
+  for (const what of [
+    changed(),
+    readsOtherwise ? 'what is sound is read otherwise after all these inputs' : undefined,
+  ]) {
+    if (what !== undefined) say({ finding: { target: target.name, index: -1, what, input: '' } })
+  }
   return Math.max(0, count - skip)
+}
+
+/** What comes of the samples: nothing that was read in between may have left anything behind. */
+async function readings(target: Target): Promise<string[]> {
+  const read: string[] = []
+  for (const sample of target.samples) {
+    try {
+      read.push(inspect(await target.read(sample), { depth: 10 }))
+    } catch (error) {
+      read.push(String(error))
+    }
+  }
+  return read
 }
 
 function* indexes(target: Target, inputs: Inputs): Generator<number> {
