@@ -1,5 +1,6 @@
 /** `reset`: begins a pipeline anew, once it was said what stays and what goes, and nobody runs it. */
 import { createInterface } from 'node:readline/promises'
+import type { Readable, Writable } from 'node:stream'
 import type { PartitionStatus } from '../actor/status.js'
 import { isEnd } from '../actor/lifecycle.js'
 import { DefinitionError, StreamNodeError } from '../errors.js'
@@ -108,13 +109,20 @@ function inWords(from: From): string {
   return from === 'start' ? 'from their start' : 'from where they end now'
 }
 
+/** A stream with a person at its other end, or not. */
+type Terminal<S> = S & { readonly isTTY?: boolean }
+
 /** Throws unless a person says that it may be done. */
-async function confirm(pipeline: string, { yes }: ResetFlags): Promise<void> {
+export async function confirm(
+  pipeline: string,
+  { yes }: Pick<ResetFlags, 'yes'>,
+  { stdin, stderr }: { readonly stdin: Terminal<Readable>; readonly stderr: Terminal<Writable> } = process,
+): Promise<void> {
   if (yes === true) return
-  if (!process.stdin.isTTY || !process.stderr.isTTY) {
+  if (stdin.isTTY !== true || stderr.isTTY !== true) {
     throw new UsageError('nothing was done, for nobody said that it may be', 'add --yes')
   }
-  const ask = createInterface({ input: process.stdin, output: process.stderr })
+  const ask = createInterface({ input: stdin, output: stderr })
   // Ctrl-C is an answer too.
   const answer = await ask.question('type the name of the pipeline to begin it anew: ').catch(() => '')
   ask.close()
