@@ -3,7 +3,7 @@ import type { Chance, Clock } from '../clock.js'
 import { RecordError, RetryableError, UnavailableError } from '../errors.js'
 import { LogRecord } from '../log/record.js'
 import { rulesFrom, type OnError } from '../pipeline/rules.js'
-import type { Fault } from '../pipeline/turn.js'
+import type { Fault } from '../pipeline/outcome.js'
 import { Faults } from './faults.js'
 
 const busy = new RetryableError('busy')

@@ -4,7 +4,7 @@
  */
 import type { Chance, Clock } from '../clock.js'
 import { InvariantError, RetryableError, UnavailableError } from '../errors.js'
-import type { Fault, Judge } from '../pipeline/turn.js'
+import type { Fault, Judge } from '../pipeline/outcome.js'
 import type { Rules } from '../pipeline/rules.js'
 
 /** How a turn that ended before a record goes on: it is walked again after a wait, or a person is waited for, or not at all. */

@@ -3,7 +3,7 @@
  * many are open.
  */
 import { START, type Position } from '../log/record.js'
-import type { PassedOver } from '../pipeline/turn.js'
+import type { PassedOver } from '../pipeline/outcome.js'
 import type { Table } from '../state/table.js'
 import type { Tables } from '../state/tables.js'
 

@@ -11,7 +11,7 @@ import { START, type LogRecord, type Position } from '../log/record.js'
 import type { Ports } from '../log/ports.js'
 import { untilAnswered, type Asking } from '../log/until-answered.js'
 import type { Stage } from '../pipeline/plan.js'
-import type { Fault, Outcome, PassedOver, Verdict } from '../pipeline/turn.js'
+import type { Fault, Outcome, PassedOver, Verdict } from '../pipeline/outcome.js'
 import {
   deadLettersName,
   encodeResolution,

@@ -14,9 +14,11 @@ import { deadLettersOf, type DeadLetter } from '../stream/dead-letters.js'
 import { settingsOf, stream, type Stream } from '../stream/stream.js'
 import { Wire } from '../stream/wire.js'
 import type { Definition } from './definition.js'
+import type { Judge, Outcome } from './outcome.js'
+import type { Output } from './outlet.js'
 import { pipeline, type Flow } from './pipeline.js'
 import { plan, type Stage } from './plan.js'
-import { Turn, type Judge, type Outcome, type Output } from './turn.js'
+import { Turn } from './turn.js'
 
 interface Click {
   user?: string

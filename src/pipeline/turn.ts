@@ -4,78 +4,26 @@
  * record. A record at fault then costs itself and no other: it is passed over, or the turn ends before it, as the judge
  * says. What fails only at the end of the turn costs a second walk of all of it.
  */
-import { InvariantError, messageOf, RecordError, StreamNodeError } from '../errors.js'
+import { InvariantError, RecordError } from '../errors.js'
 import type { LogRecord } from '../log/record.js'
 import { ambient, definitionOf, type Ask } from '../operators/operator.js'
 import type { Savepoint, Tables } from '../state/tables.js'
 import type { Framed } from '../stream/batch.js'
-import { deadLettersOf, encodeLetter } from '../stream/dead-letters.js'
-import { settingsOf, type Stream } from '../stream/stream.js'
+import { settingsOf } from '../stream/stream.js'
 import type { Wire } from '../stream/wire.js'
+import { AtFault, type AtFaultParts, type Failure } from './at-fault.js'
 import { Chain } from './chain.js'
-import { NotOpen, Outlet, type Output, type TurnTarget } from './outlet.js'
+import type { Fault, Outcome } from './outcome.js'
+import { NotOpen, Outlet, type TurnTarget } from './outlet.js'
 import type { Stage } from './plan.js'
 import { Trace } from './segment.js'
 
-export type { Output, TurnTarget } from './outlet.js'
-
-/** What a turn gives back. */
-export interface Outcome {
-  /** How many records it covers, counted from `from`: all, or those before the fault, or as many as gave enough. */
-  readonly walked: number
-  /** Of these, what was passed over. */
-  readonly passed: readonly PassedOver[]
-  readonly outputs: readonly Output[]
-  /** Of the payloads of the outputs. */
-  readonly bytes: number
-  /** What failed at the record after those walked, and holds the turn; the tables are as after the record before it. */
-  readonly fault?: Fault
-  /** A stream that `choose` gave and that is not open. Everything was undone: open it, add it and walk again. */
-  readonly opens?: Stream<unknown>
-}
-
-export interface Fault {
-  readonly source: number
-  readonly record: LogRecord
-  /** Which record of its message it is, where a message holds many. */
-  readonly index?: number
-  /** A `RecordError`; its cause is what was thrown. */
-  readonly error: RecordError
-  readonly thrown: unknown
-  /** `step 2 (map) of pipeline "p"`; undefined when the record could not be read. */
-  readonly where: string | undefined
-}
-
-/** A record that changed nothing, and that the turn went on behind. */
-export interface PassedOver {
-  readonly fault: Fault
-  readonly then: 'deadLetter' | 'skip'
-}
-
-/** What becomes of a record at fault: a letter, with how often it was tried and when it was given up, or nothing, or the turn ends before it. */
-export type Verdict = DeadLetterVerdict | { readonly then: 'skip' } | { readonly then: 'hold' }
-
-interface DeadLetterVerdict {
-  readonly then: 'deadLetter'
-  readonly attempts: number
-  readonly at: number
-  /** Which record of its message it is, where that holds it alone now and held many. */
-  readonly index?: number
-}
-
-/** Is asked of each record at fault, and again when that is undone and walked anew; the last answer counts. */
-export type Judge = (fault: Fault, passed: number) => Verdict
-
 /** What a turn works with in one partition. */
-export interface TurnParts {
-  readonly partition: number
+export interface TurnParts extends AtFaultParts {
   readonly tables: Tables
-  /** One for each source of the stage, in that order. */
-  readonly sources: readonly Wire<unknown>[]
   readonly targets: readonly TurnTarget[]
   /** How many outputs a turn gives, about, before it ends ahead of its batch. */
   readonly outputsMax?: number
-  readonly judge: Judge
   /**
    * For tests: each value also goes through fresh chains of the RxJS steps, and a step that remembers others is a
    * `BAD_PIPELINE`. Functions of the user's are called twice.
@@ -100,11 +48,10 @@ export class Turn {
   readonly #outOfOrdernessMs: readonly number[]
   readonly #trace = new Trace()
   readonly #outlet: Outlet
+  readonly #atFault: AtFault
   readonly #chain: Chain
   /** The steps that ask, for errors; the targets ask apart from them, and do without a key. */
   readonly #asking: Readonly<Record<Ask, string | undefined>>
-  readonly #deadLetters: Stream<unknown>
-  #passed: PassedOver[] = []
 
   /** Throws a `DefinitionError` when a step cannot be set up. */
   constructor(
@@ -115,8 +62,8 @@ export class Turn {
     this.times = stage.sources.map(() => -Infinity)
     this.#outOfOrdernessMs = stage.sources.map(source => settingsOf(source).outOfOrdernessMs)
     this.#asking = { key: firstAsking(stage, 'key'), time: firstAsking(stage, 'time') }
-    this.#deadLetters = deadLettersOf(stage.pipeline, stage.partitions) as Stream<unknown>
     this.#outlet = new Outlet(stage, this.#trace, parts.targets)
+    this.#atFault = new AtFault(stage, parts, this.#outlet)
     this.#chain = new Chain({
       stage,
       tables: parts.tables,
@@ -181,7 +128,7 @@ export class Turn {
     const start = this.#begin(source)
     try {
       if (taken !== undefined) taken(record)
-      const held = this.#judge({ source, record, error, thrown: error, where: undefined })
+      const held = this.#atFault.judge({ source, record, error, thrown: error, where: undefined })
       if (held === undefined) return this.#outcome(1)
       this.#undo(source, start)
       return { ...this.#outcome(0), fault: held }
@@ -198,7 +145,7 @@ export class Turn {
   writeToLetters(payload: Uint8Array): Outcome {
     const start = this.#begin(0)
     try {
-      this.#outlet.letter(this.#deadLetters, this.parts.partition, () => payload)
+      this.#atFault.write(() => payload)
       return this.#outcome(0)
     } catch (thrown) {
       this.#undo(0, start)
@@ -219,14 +166,14 @@ export class Turn {
     this.#trace.where = undefined
     this.#outlet.outputs = []
     this.#outlet.bytes = 0
-    this.#passed = []
+    this.#atFault.passed = []
     this.#chain.begin()
     return this.#mark(source)
   }
 
   #outcome(walked: number): Outcome {
     const { outputs, bytes } = this.#outlet
-    return { walked, passed: this.#passed, outputs, bytes }
+    return { walked, passed: this.#atFault.passed, outputs, bytes }
   }
 
   #opens({ stream }: NotOpen): Outcome {
@@ -277,20 +224,20 @@ export class Turn {
     const { taken, wire } = walk
     this.#outlet.begin()
     if (taken !== undefined) taken(record)
-    const before = this.#passed.length
+    const before = this.#atFault.passed.length
     let framed: readonly Framed[] | undefined
     const whole = this.#tried(walk, record, undefined, () => {
       framed = wire.framesIn(record)
       if (framed === undefined) this.#push(walk, record)
     })
     if (whole !== undefined) return whole
-    if (framed === undefined) return this.#passed.length === before
+    if (framed === undefined) return this.#atFault.passed.length === before
     for (const [index, one] of framed.entries()) {
       this.#outlet.beginRecord()
       const held = this.#tried(walk, record, index, () => this.#push(walk, record, one))
       if (held !== undefined) return held
     }
-    return this.#passed.length - before < framed.length
+    return this.#atFault.passed.length - before < framed.length
   }
 
   /**
@@ -309,7 +256,7 @@ export class Turn {
         if (thrown instanceof NotOpen) throw thrown
         const record = records[at] as LogRecord
         if (taken !== undefined) taken(record)
-        const held = this.#judge(this.#fault(source, record, undefined, failure))
+        const held = this.#atFault.judge(this.#atFault.of(source, record, undefined, failure))
         if (held !== undefined) this.#undo(source, mark)
         cut = { at: held === undefined ? at + 1 : at, held }
       }
@@ -326,26 +273,8 @@ export class Turn {
     } catch (thrown) {
       const failure = this.#failed(source, mark, thrown)
       if (thrown instanceof NotOpen) throw thrown
-      return this.#judge(this.#fault(source, record, index, failure))
+      return this.#atFault.judge(this.#atFault.of(source, record, index, failure))
     }
-  }
-
-  /** Passes over a record at fault, whose changes are undone. Gives the fault back when the turn is to end before it. */
-  #judge(fault: Fault): Fault | undefined {
-    const verdict = this.parts.judge(fault, this.#passed.length)
-    if (verdict.then === 'hold') return fault
-    if (verdict.then === 'deadLetter') this.#writeLetter(fault, verdict)
-    this.#passed.push({ fault, then: verdict.then })
-    return undefined
-  }
-
-  #writeLetter({ source, record, index, thrown, where }: Fault, { attempts, at, index: was }: DeadLetterVerdict): void {
-    const { pipeline, index: stage } = this.stage
-    const wire = this.parts.sources[source] as Wire<unknown>
-    const framed = index === undefined ? undefined : wire.framesIn(record)?.[index]
-    const one = framed === undefined || index === undefined ? undefined : { framed, index: was ?? index }
-    const about = { pipeline, stage, stream: wire.stream.name, error: thrown, where, attempts, at }
-    this.#outlet.letter(this.#deadLetters, this.parts.partition, bytesMax => encodeLetter(record, one, about, bytesMax))
   }
 
   /** Undoes what failed; throws on what is not the fault of a record. */
@@ -447,30 +376,21 @@ export class Turn {
   #mark(source: number): Mark {
     const { outputs, bytes } = this.#outlet
     const tables = this.#tables.savepoint()
-    return { tables, outputs: outputs.length, bytes, passed: this.#passed.length, time: this.times[source] as number }
+    return {
+      tables,
+      outputs: outputs.length,
+      bytes,
+      passed: this.#atFault.passed.length,
+      time: this.times[source] as number,
+    }
   }
 
   #undo(source: number, to: Mark): void {
     this.#tables.undo(to.tables)
     this.#outlet.keep(to.outputs, to.bytes)
-    this.#passed.length = to.passed
+    this.#atFault.passed.length = to.passed
     this.times[source] = to.time
     this.#trace.where = undefined
-  }
-
-  #fault(source: number, record: LogRecord, index: number | undefined, { thrown, where }: Failure): Fault {
-    const { pipeline, index: stage } = this.stage
-    const stream = (this.stage.sources[source] as Stream<unknown>).name
-    const of = { source, record, ...(index !== undefined && { index }), thrown, where }
-    if (where === undefined) return { ...of, error: thrown as RecordError }
-    const { position } = record
-    const { partition } = this.parts
-    const part = index === undefined ? '' : `, record ${index} of its batch`
-    const at = `stream "${stream}", partition ${partition}, position ${position}${part}`
-    const what = `${where} failed at ${at}: ${messageOf(thrown)}`
-    const mend = thrown instanceof StreamNodeError ? '' : 'mend what threw, or keep such records from it'
-    const facts = { pipeline, stage, partition, stream, position }
-    return { ...of, error: new RecordError('STEP_FAILED', what, mend, { cause: thrown, facts }) }
   }
 
   #watermark(): number {
@@ -487,12 +407,6 @@ interface Walk {
   readonly wire: Wire<unknown>
   readonly records: readonly LogRecord[]
   readonly taken: ((record: LogRecord) => void) | undefined
-}
-
-/** What was thrown, and by which step; by none when the record could not be read. */
-interface Failure {
-  readonly thrown: unknown
-  readonly where: string | undefined
 }
 
 /** A record that did not fail by itself, and the point before it. */

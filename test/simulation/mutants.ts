@@ -147,8 +147,8 @@ export const mutants: readonly Mutant[] = [
   ]),
   mutant('undoes-letters', 'takes a letter back together with what its record did', [
     TURN,
-    '      return this.#judge(this.#fault(source, record, index, failure))\n',
-    '      const held = this.#judge(this.#fault(source, record, index, failure))\n      this.#outlet.keep(mark.outputs, mark.bytes)\n      return held\n',
+    '      return this.#atFault.judge(this.#atFault.of(source, record, index, failure))\n',
+    '      const held = this.#atFault.judge(this.#atFault.of(source, record, index, failure))\n      this.#outlet.keep(mark.outputs, mark.bytes)\n      return held\n',
   ]),
   mutant(
     'passes-over-without-the-cursor',
@@ -163,7 +163,7 @@ export const mutants: readonly Mutant[] = [
   mutant('passes-over-again', 'counts one record too few when it has passed one over', [
     TURN,
     '    const outcome = this.#outcome(at - from)\n    return held',
-    '    const outcome = this.#outcome(at - from - (this.#passed.length > 0 && at - from > 1 ? 1 : 0))\n    return held',
+    '    const outcome = this.#outcome(at - from - (this.#atFault.passed.length > 0 && at - from > 1 ? 1 : 0))\n    return held',
   ]),
   mutant('reads-by-the-highest', 'drops an output that comes after a later one', [
     INBOX,
