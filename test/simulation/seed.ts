@@ -301,8 +301,9 @@ class SeedRun {
     }))
   }
 
-  /** What a reader of ours sees of it. */
+  /** What a reader of ours sees of it; one that finds it trimmed begins in the middle. */
   #read<T>(stored: StoredStream, of: (record: LogRecord) => T): T[] {
+    const fromStart = stored.spec.retention.records === undefined
     const chance = new SimChance(this.seed, 'reader')
     const came: T[] = []
     for (let partition = 0; partition < stored.spec.partitions; partition++) {
@@ -311,7 +312,6 @@ class SeedRun {
         get: (writer: string) => rows.get(writer),
         set: (writer: string, to: Cursor) => void rows.set(writer, to),
       }
-      const fromStart = this.swarm.mode !== 'trimmed'
       const inbox = new Inbox(cursors, {
         fromStart,
         foreignAfter: 0,
