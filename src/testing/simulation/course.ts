@@ -100,10 +100,12 @@ export class Course {
     }
     this.#nemesis.claim()
     for (let blow = 0; blow < blows || (this.#isCalm && blow < 50 * blows); blow++) {
-      if (blow < blows || owners.claims >= this.#parts.least.claims) await strike()
+      if (blow < blows) await strike()
       else {
         await world.pass(everyMs * 2 * chance.fraction())
-        this.#nemesis.claim()
+        // Whom nothing befalls any more proves nothing, nor who is never there.
+        if (owners.claims < this.#parts.least.claims || blow % 2 === 0) this.#nemesis.claim()
+        else this.#nemesis.harm()
       }
     }
     if (breach !== undefined) {

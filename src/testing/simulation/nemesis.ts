@@ -15,10 +15,12 @@ export interface NemesisParts {
 
 const HOUR_MS = 3_600_000
 
+type Weights = readonly (readonly [blow: () => void, weight: number])[]
+
 export class Nemesis {
   readonly #parts: NemesisParts
   /** How often each blow falls, in comparison: some seeds have much of one and none of another. */
-  readonly #weights: readonly (readonly [() => void, number])[]
+  readonly #weights: Weights
 
   constructor(parts: NemesisParts) {
     this.#parts = parts
@@ -37,12 +39,23 @@ export class Nemesis {
   }
 
   strike(): void {
+    this.#drawn(this.#weights)()
+  }
+
+  /** Likewise, but no mere claim. */
+  harm(): void {
+    const [, ...harms] = this.#weights
+    this.#drawn(harms)()
+  }
+
+  #drawn(weights: Weights): () => void {
     const { chance } = this.#parts
-    let at = chance.fraction() * this.#weights.reduce((sum, [, weight]) => sum + weight, 0)
-    for (const [blow, weight] of this.#weights) {
-      if (at < weight) return blow()
+    let at = chance.fraction() * weights.reduce((sum, [, weight]) => sum + weight, 0)
+    for (const [blow, weight] of weights) {
+      if (at < weight) return blow
       at -= weight
     }
+    return () => this.#kill()
   }
 
   /** Some process is to own some partition, whoever does now. */
