@@ -9,7 +9,7 @@ import { askForLetters } from '../node/letters.js'
 import { statusOfNodes, type NodeStatus } from '../node/status.js'
 import { duration } from '../options.js'
 import { BUCKET } from '../stream/kept.js'
-import type { DeadLetter, How } from '../stream/dead-letters.js'
+import { deadLettersName, type DeadLetter, type How } from '../stream/dead-letters.js'
 import { countOf } from './arguments.js'
 import { columns } from './columns.js'
 import { exits, Told, UsageError } from './failure.js'
@@ -64,16 +64,26 @@ export async function settle(how: How, pipeline: string, places: readonly string
     const nodes = await statusOfNodes(ports, { ...parts, timeoutMs })
     checkRuns(nodes, pipeline, ports.log.description)
     const byPartition = await positionsOf(places.length > 0 ? byPlace : openLettersOf(client, pipeline, wanted))
+    const { partitions = 0 } = (await ports.log.find(deadLettersName(pipeline)))?.spec ?? {}
     const told = new Outcomes(flags.output)
     for (const [partition, positions] of byPartition) {
       for (let from = 0; from < positions.length && !wanted.signal.aborted; from += ASKED_MAX) {
         const asked = { how, positions: positions.slice(from, from + ASKED_MAX) }
         const place = { pipeline, stage: STAGE, partition }
-        await told.add(partition, await askForLetters(ports, { ...parts, timeoutMs }, place, asked))
+        // One that is not there has no owner who could answer.
+        const isThere = partition < partitions
+        await told.add(
+          partition,
+          isThere ? await askForLetters(ports, { ...parts, timeoutMs }, place, asked) : asked.positions.map(refused),
+        )
       }
     }
     await told.end()
   })
+}
+
+function refused(position: Position): LetterAnswer {
+  return { position, became: 'refused', why: 'no letter stands there' }
 }
 
 async function withLog(flags: DlqFlags, work: (log: OpenLog, client: Client) => Promise<void>): Promise<void> {

@@ -1,5 +1,6 @@
 /** The dead letters that stand on a log: which are open, and what each says. */
 import type { Client } from '../client/client.js'
+import type { ReadingOptions } from '../client/reading.js'
 import { DefinitionError, StreamNodeError } from '../errors.js'
 import type { Bucket } from '../log/bucket.js'
 import { didYouMean } from '../options.js'
@@ -42,8 +43,9 @@ export async function* openLettersOf(
   { partition, error, signal }: Wanted,
 ): AsyncGenerator<OpenLetter, undefined> {
   const resolved = new Set<string>()
-  const options = { ...(partition !== undefined && { partition }), signal }
-  for await (const { value, partition: of } of lettersIn(client, pipeline, options)) {
+  const options = { ...(partition !== undefined && { partition }), signal, onBadRecord: () => {} }
+  const telling = { ...options, onBadRecord: ({ message }: Error) => say(message) }
+  for await (const { value, partition: of } of lettersIn(client, pipeline, telling)) {
     if (isResolution(value)) resolved.add(placeOf(of, value.resolves))
   }
   for await (const { value, partition: of, position } of lettersIn(client, pipeline, options)) {
@@ -97,22 +99,20 @@ interface Standing {
 async function* lettersIn(
   client: Client,
   pipeline: string,
-  options: { readonly partition?: number; readonly signal: AbortSignal },
+  options: ReadingOptions,
 ): AsyncGenerator<Standing, undefined> {
-  let stream
   try {
-    stream = await client.stream(deadLettersName(pipeline))
+    const stream = await client.stream(deadLettersName(pipeline))
+    if (options.partition !== undefined && options.partition >= stream.partitions) {
+      const what = `--partition is ${options.partition}, but pipeline "${pipeline}" has ${stream.partitions}`
+      throw new UsageError(what, 'they count from 0')
+    }
+    for await (const { value, partition, position } of client.read(stream, options)) {
+      if (isLetter(value) || isResolution(value)) yield { value, partition, position }
+    }
   } catch (error) {
-    if (error instanceof StreamNodeError && error.code === 'NO_SUCH_STREAM') return
-    throw error
-  }
-  if (options.partition !== undefined && options.partition >= stream.partitions) {
-    const what = `--partition is ${options.partition}, but pipeline "${pipeline}" has ${stream.partitions}`
-    throw new UsageError(what, 'they count from 0')
-  }
-  const reading = client.read(stream, { ...options, onBadRecord: ({ message }) => say(message) })
-  for await (const { value, partition, position } of reading) {
-    if (isLetter(value) || isResolution(value)) yield { value, partition, position }
+    // It was never made, or deleted by a reset.
+    if (!(error instanceof StreamNodeError && error.code === 'NO_SUCH_STREAM')) throw error
   }
 }
 

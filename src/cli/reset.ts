@@ -41,6 +41,9 @@ export async function reset(pipeline: string, flags: ResetFlags): Promise<void> 
     const wanted = lives.unfinished ?? asked
     if (lives.unfinished !== undefined) checkSame(lives.unfinished, flags)
     for (const line of announced(pipeline, description, lives, wanted, outputs)) say(line)
+    if (flags.outputs === true && lives.unfinished === undefined && lives.outputs.length === 0) {
+      say('  no output goes, for its ledgers name none')
+    }
     await confirm(pipeline, flags)
     await resetPipeline(pipeline, lives, wanted, asking)
     if (flags.output !== 'text') {
@@ -93,15 +96,25 @@ function announced(
 ): readonly string[] {
   const partitions = ledgers.reduce((sum, one) => sum + one.partitions, 0)
   const stay = outputs.filter(name => !drops.includes(name))
+  const letters = deadLettersName(pipeline)
+  const results = stay.filter(name => name !== letters)
+  const which = results.length === 1 ? 'which gets' : 'which get'
   return [
     ...(unfinished === undefined ? [] : [`a reset was begun at ${isoOf(unfinished.begunAt)} and is finished now`]),
     `pipeline "${pipeline}" on ${log}:`,
     `  goes: all that its ${counted(partitions, 'partition')} remember (${ledgers.map(({ name }) => name).join(', ')})`,
     ...(drops.length === 0 ? [] : [`  goes: the records of ${drops.join(', ')}`]),
-    ...(stay.length === 0 ? [] : [`  stays: ${stay.join(', ')}, which get all results again, as new ones`]),
-    ...sinks.map(name => `  stays: what sink ${name} has, which gets all results again, under other ids`),
+    ...(results.length === 0 ? [] : [`  stays: ${results.join(', ')}, ${which} ${again(from, 'as new ones')}`]),
+    ...sinks.map(name => `  stays: what sink ${name} has, which gets ${again(from, 'under other ids')}`),
+    ...(stay.includes(letters) ? [`  stays: ${letters}, whose letters can then be dropped, but not retried`] : []),
     `  its next run reads its sources ${inWords(from)}`,
   ]
+}
+
+/** What comes to those who have results of the life before. */
+function again(from: From, how: string): string {
+  if (from === 'end') return 'the results of what comes from now on'
+  return `${from === 'start' ? 'all results' : `the results since ${isoOf(from)}`} again, ${how}`
 }
 
 function inWords(from: From): string {

@@ -131,6 +131,10 @@ describe.each(['embedded', 'JetStream'] as const)('on the %s log', kind => {
     })
     write('one.n === 51 || one.n === 76')
     const first = await node('keep.ts')
+    // No owner could answer for a partition that is not there.
+    expect(await run('dlq', 'retry', 'keep', '9/1', '--timeout', '5s')).toMatchObject({
+      ...{ code: 1, stdout: '9/1\trefused: no letter stands there\n' },
+    })
     const retried = await run('dlq', 'retry', 'keep', '--all')
     expect(retried.stdout.split('\n').sort().join('\n')).toMatch(
       /^(\n\d\/\d+\t(retried|failed again: .*planted at (51|76)[^\n]*)){4}$/,
@@ -248,6 +252,25 @@ describe.each(['embedded', 'JetStream'] as const)('on the %s log', kind => {
     const doubles = (await recordsOf('doubles')).map(({ value }) => value.n)
     expect(doubles.sort((a, b) => a - b)).toEqual(all(200).filter(n => n % 2 === 0))
   }, 120_000)
+
+  test('letters that a reset has deleted are none, and it says what becomes of outputs and letters', async () => {
+    const { run, put, write, recordsOf } = await scene()
+    await put(0, 10)
+    write('one.n === 1')
+    const reset = (...flags: string[]) => run('reset', 'keep', '--yes', ...flags)
+    expect(await run('run', 'keep.ts', '--until-caught-up')).toMatchObject({ code: 0 })
+    const kept = await reset('--from', 'end')
+    expect(kept.stderr).toContain('  stays: kept, which gets the results of what comes from now on\n')
+    expect(kept.stderr).toContain('  stays: keep-dead-letters, whose letters can then be dropped, but not retried\n')
+    const late = await reset('--outputs')
+    expect(late.stderr).toContain('goes: the records of keep-dead-letters\n')
+    expect(late.stderr).toContain('  no output goes, for its ledgers name none\n')
+    expect(await recordsOf('kept')).toHaveLength(9)
+    for (const of of [[], ['keep']]) {
+      const stderr = `no dead letter of pipeline "keep" is open\n`
+      expect(await run('dlq', 'ls', ...of)).toMatchObject({ code: 0, stdout: '', stderr })
+    }
+  }, 60_000)
 
   test('a letter of the life before a reset is not retried, but can be dropped', async () => {
     const { run, put, write, letters, keptNumbers, node, stop } = await scene()
