@@ -32,6 +32,7 @@ test('a process that does not move is ended with code 5, and says what was at wo
   expect(stderr).toContain('has not moved for 1.5 s and is ended: partition 3 of pipeline "p" was walking stream "b", ')
   expect(stderr).toContain('positions 7 to 9\n')
   expect(stderr).toMatch(/\n {4}at spins \(file:.*\[eval1\]:\d+:\d+\)\n/)
+  expect(stderr).not.toContain('debugger')
 }, 30_000)
 
 test('one that is stuck in native code is killed', async () => {

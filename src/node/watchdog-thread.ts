@@ -53,7 +53,9 @@ function end(): void {
       say(`    at ${name} (${scripts.get(scriptId) ?? ''}:${lineNumber + 1}:${columnNumber + 1})`)
     }
     const callFrameId = params.callFrames[0]?.callFrameId ?? ''
-    const expression = `globalThis.process.reallyExit(${EXIT_CODE})`
+    // All is said, and the inspector would add that it waits for a debugger.
+    const hush = "globalThis.process.getBuiltinModule('node:fs').closeSync(2)"
+    const expression = `${hush}; globalThis.process.reallyExit(${EXIT_CODE})`
     session.post('Debugger.evaluateOnCallFrame', { callFrameId, expression }, error => {
       if (error !== null) kill()
     })
