@@ -3,6 +3,7 @@
  * they came from, and why; and between them which of these are done with. JSON, so that any client can read them.
  */
 import { boundedJson } from '../codec/bounded-json.js'
+import { FORBIDDEN_KEY } from '../codec/guards.js'
 import { messageOf, StreamNodeError } from '../errors.js'
 import { encodeHeaders, headerFault, LogRecord, type Position } from '../log/record.js'
 import { decodeBatch, encodeBatch, type Framed } from './batch.js'
@@ -21,7 +22,13 @@ export interface DeadLetter {
   readonly index?: number
   /** When the log took it, ms since 1970. */
   readonly time: number
+  /** Those that are a visible name and one line of text; of a name that comes twice the first. */
   readonly headers?: Readonly<Record<string, string>>
+  /**
+   * As base64 all of them, where `headers` lacks one: the block as it came, or of one in a batch a batch of one record that
+   * has them and no payload.
+   */
+  readonly head?: string
   /** Its key, where its publisher gave one beside the value and a message holds many. */
   readonly key?: Key
   /** Likewise its time. */
@@ -92,6 +99,7 @@ const SUFFIX = '-dead-letters'
 const CAUSES_MAX = 10
 const MESSAGE_MAX = 4096
 const LEAST_MAX = 60
+const NOTHING = new Uint8Array(0)
 
 /** The bytes of a letter, of `bytesMax` at the most. `one`: the record of the message that is meant, where it holds many. */
 export function encodeLetter(
@@ -127,7 +135,7 @@ function* formsOf(letter: DeadLetter, payload: Uint8Array): Generator<object> {
   yield { ...letter, bytes: Buffer.from(payload).toString('base64') }
   yield letter
   const error = { ...letter.error, causes: undefined, where: undefined }
-  const bare = { ...letter, headers: undefined, key: undefined, error }
+  const bare = { ...letter, headers: undefined, head: undefined, key: undefined, error }
   yield bare
   yield { ...bare, error: { ...error, name: cut(error.name, LEAST_MAX), message: cut(error.message, LEAST_MAX) } }
 }
@@ -156,14 +164,14 @@ export function isResolution(found: unknown): found is Resolution {
 
 export function isLetter(found: unknown): found is DeadLetter {
   if (!isObject(found) || !isObject(found['error'])) return false
-  const { pipeline, stream, headers, key, bytes, error, index, ownTime } = found
+  const { pipeline, stream, headers, head, key, bytes, error, index, ownTime } = found
   const counts = [found['stage'], found['partition'], found['position'], found['size'], found['attempts'], found['at']]
   const texts = [pipeline, stream, error['name'], error['message']]
   return (
     counts.every(isCount) &&
     Number.isFinite(found['time']) &&
     texts.every(text => typeof text === 'string') &&
-    [key, bytes, error['code'], error['where']].every(text => text === undefined || typeof text === 'string') &&
+    [head, key, bytes, error['code'], error['where']].every(text => text === undefined || typeof text === 'string') &&
     (index === undefined || isCount(index)) &&
     (ownTime === undefined || Number.isSafeInteger(ownTime)) &&
     (headers === undefined || (isObject(headers) && Object.entries(headers).every(isHeader)))
@@ -175,10 +183,14 @@ export function isLetter(found: unknown): found is DeadLetter {
  * stands at its place in its stream, for a letter that had no room for the bytes. Undefined where these are gone.
  */
 export function recordOf(letter: DeadLetter, found?: LogRecord): LogRecord | undefined {
-  const { partition, position, time, index, headers, key, ownTime, bytes } = letter
+  const { partition, position, time, index, key, ownTime, bytes } = letter
   if (bytes === undefined) return found && oneOf(found, index)
   const payload = Buffer.from(bytes, 'base64')
-  if (index === undefined) return new LogRecord(partition, position, time, encodeHeaders(headers), payload)
+  const head = letter.head === undefined ? undefined : Buffer.from(letter.head, 'base64')
+  if (index === undefined) {
+    return new LogRecord(partition, position, time, head ?? encodeHeaders(letter.headers), payload)
+  }
+  const headers = head === undefined ? letter.headers : decodeBatch(head)[0]?.headers
   return alone({ key, time: ownTime, headers, payload }, { partition, position, time })
 }
 
@@ -205,9 +217,14 @@ function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0
 }
 
-function headersOf(record: LogRecord, framed: Framed | undefined): { headers?: Readonly<Record<string, string>> } {
-  const headers = framed === undefined ? record.headers() : (framed.headers ?? {})
-  return Object.keys(headers).length === 0 ? {} : { headers: { ...headers } }
+function headersOf(record: LogRecord, framed: Framed | undefined): Pick<DeadLetter, 'headers' | 'head'> {
+  const all = Object.entries(framed === undefined ? record.headers() : (framed.headers ?? {}))
+  const told = all.filter(header => header[0] !== FORBIDDEN_KEY && isHeader(header))
+  const head = framed === undefined ? record.head : encodeBatch([{ headers: framed.headers, payload: NOTHING }])
+  return {
+    ...(told.length > 0 && { headers: Object.fromEntries(told) }),
+    ...(told.length < all.length && { head: Buffer.from(head).toString('base64') }),
+  }
 }
 
 function errorOf(error: unknown, where: string | undefined): LetterError {

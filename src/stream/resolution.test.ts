@@ -60,6 +60,47 @@ test('a record of a batch comes out alone, with the key, time and headers that i
   )
 })
 
+const oddBlocks = [
+  'NATS/1.0\r\nBad Name: v\r\n\r\n',
+  'NATS/1.0\r\nNäme: v\r\n\r\n',
+  'NATS/1.0\r\nSn-Key: a\nb\r\n\r\n',
+  'NATS/1.0\r\nSn-Key: a\rb\r\n\r\n',
+  'NATS/1.0\r\n__proto__: v\r\nGood: v\r\n\r\n',
+  'NATS/1.0\r\nconstructor: v\r\ntoString: v\r\n\r\n',
+]
+test.each(oddBlocks)('its readers know a letter whose record came with the headers %j, and give them back', block => {
+  const record = new LogRecord(0, 1, 1, Buffer.from(block), Buffer.from('{}'))
+  const letter = letterOf(record)
+  expect(letter).toBeDefined()
+  expect((recordOf(letter) as LogRecord).headers()).toEqual(record.headers())
+})
+
+test('its readers know every letter, whatever its headers are', () => {
+  const text = fc.oneof(
+    fc.string(),
+    fc.string({ unit: 'binary' }),
+    fc.constantFrom('__proto__', 'a b', 'a\r\nb', 'a:b'),
+  )
+  const block = fc.oneof(
+    fc.uint8Array(),
+    fc
+      .array(fc.tuple(text, text))
+      .map(lines => Buffer.from(`NATS/1.0\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`)),
+  )
+  const framed = fc.array(fc.tuple(text, text)).map(pairs => {
+    const headers = Object.assign(Object.create(null), Object.fromEntries(pairs)) as Record<string, string>
+    return decodeBatch(encodeBatch([{ headers, payload: new Uint8Array(1) }]))[0] as Framed
+  })
+  fc.assert(
+    fc.property(block, framed, (head, one) => {
+      const record = new LogRecord(0, 7, 1, head, encodeBatch([one]))
+      expect((recordOf(letterOf(record)) as LogRecord).headers()).toEqual(record.headers())
+      const [came] = decodeBatch((recordOf(letterOf(record, { framed: one, index: 0 })) as LogRecord).payload)
+      expect(came?.headers).toEqual(one.headers)
+    }),
+  )
+})
+
 test('a letter without room for the bytes needs the record itself', () => {
   const record = new LogRecord(1, 9, 50, encodeHeaders({ A: 'b' }), new Uint8Array(5000))
   const letter = letterOf(record, undefined, 1000)
@@ -89,7 +130,14 @@ test('what resolves a letter is told from letters, and both from all else', () =
       encodeLetter(new LogRecord(0, 1, 1, new Uint8Array(0), new Uint8Array(1)), undefined, about, PLENTY),
     ).toString(),
   ) as object
-  for (const wrong of [{ position: 'x' }, { error: null }, { bytes: 1 }, { headers: { a: 1 } }, { attempts: 1.5 }]) {
+  for (const wrong of [
+    { position: 'x' },
+    { error: null },
+    { bytes: 1 },
+    { head: 1 },
+    { headers: { a: 1 } },
+    { attempts: 1.5 },
+  ]) {
     expect(letterIn(Buffer.from(JSON.stringify({ ...whole, ...wrong }))), JSON.stringify(wrong)).toBeUndefined()
   }
 })

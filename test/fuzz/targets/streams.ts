@@ -219,6 +219,7 @@ const deadLetters: Target = {
       '"headers":[],',
       '"headers":{"a":"b\\r\\nSn-Key: x"},',
     ].map(text),
+    ...['"head":"AQQB",', '"head":"TkFUUy8xLjANCg==",'].map(text),
     ...['"headers":{"a: x\\r\\nb":"c"},', '"index":4294967295,', '"ownTime":0.5,'].map(text),
   ],
   bombs: JSON_BOMBS,
@@ -229,7 +230,7 @@ const deadLetters: Target = {
     sound(Number.isSafeInteger(letter.position) && letter.position >= 0, 'a letter says nothing of its place')
     sound(typeof letter.error.message === 'string', 'a letter does not say why')
     const record = recordOf(letter, new LogRecord(0, 7, 1234, new Uint8Array(0), framed.samples[1] as Uint8Array))
-    if (record !== undefined && letter.index === undefined && letter.bytes !== undefined) {
+    if (record !== undefined && letter.index === undefined && letter.bytes !== undefined && letter.head === undefined) {
       const [told, has] = [letter.headers ?? {}, record.headers()]
       sound(
         Object.keys(has).every(name => Object.hasOwn(told, name)),
