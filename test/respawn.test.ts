@@ -42,7 +42,8 @@ test('starts it again after a kill, an exit and a throw, waiting longer each tim
 test.each([
   ['a file that cannot be run', "throw new Error('bad')", [], 1],
   ['a file that is not there', '', ['no.mjs'], 2],
-  ['settings that are wrong', '', ['--watchdog', '1ms'], 78],
+  ['a flag that is wrong', '', ['--watchdog', '1ms'], 2],
+  ['settings that are wrong', '', ['--data-dir', 'flow.mjs'], 78],
 ])('ends at once with the code of %s', async (_, code, args, expected) => {
   const ran = await respawned(folderWith(code), ...args).ended
   expect(ran.code).toBe(expected)

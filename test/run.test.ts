@@ -119,8 +119,15 @@ test.each<[string, Readonly<Record<string, string>>, string[], number, RegExp]>(
     'a definition that cannot be',
     { 'a.ts': `${IMPORTS}\nexport default pipeline('no dots.').from(stream('a')).to(stream('b'))` },
     ['a.ts'],
-    2,
+    1,
     /^stream-node: a\.ts:3: .*no dots\..*\[BAD_NAME\]/,
+  ],
+  [
+    'an option that there is not',
+    { 'a.ts': `${IMPORTS}\nexport default pipeline('a', { onerror: {} }).from(stream('a')).to(stream('b'))` },
+    ['a.ts'],
+    1,
+    /^stream-node: a\.ts:3: .*did you mean "onError"\? \[UNKNOWN_OPTION\]/,
   ],
   [
     'two pipelines of one name',

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { countOf, placeOf, timeOf } from './arguments.js'
+import { countOf, durationOf, placeOf, timeOf } from './arguments.js'
+import { UsageError } from './failure.js'
 
 test('takes a place in a stream as people write it', () => {
   expect(placeOf('--from', 'start')).toBe('start')
@@ -36,5 +37,16 @@ test('takes whole numbers within bounds', () => {
   expect(countOf('--limit', '3', { min: 1 })).toBe(3)
   for (const text of ['0', '-1', '1.5', 'x', '', '0x10']) {
     expect(() => countOf('--limit', text, { min: 1 })).toThrow(/--limit must be a whole number of at least 1/)
+  }
+})
+
+test('takes a duration with its unit, and tells a slip in it as one in the call', () => {
+  expect(durationOf('--timeout', '500ms')).toBe(500)
+  expect(durationOf('--watchdog', '2m', { min: 100 })).toBe(120_000)
+  for (const text of ['soon', '5000', '0', '-1s', '', '50ms']) {
+    expect(() => durationOf('--watchdog', text, { min: 100 })).toThrow(UsageError)
+    expect(() => durationOf('--watchdog', text, { min: 100 })).toThrow(
+      /--watchdog must be a duration of at least 100 ms/,
+    )
   }
 })

@@ -1,4 +1,5 @@
-/** Values that people type: counts and times, refused with the name of their flag. */
+/** Values that people type: counts, times and durations, refused with the name of their flag. */
+import { duration } from '../options.js'
 import { UsageError } from './failure.js'
 
 /** A whole number within bounds. */
@@ -14,6 +15,16 @@ export function timeOf(flag: string, text: string): Date {
   const time = new Date(/^-?\d+$/.test(text) ? Number(text) : isoTime(text))
   if (!Number.isNaN(time.getTime())) return time
   throw new UsageError(`${flag} must be a time, but is ${JSON.stringify(text)}`, "write it like '2026-11-20T10:00:00Z'")
+}
+
+/** A duration in ms, which must have a unit. */
+export function durationOf(flag: string, text: string, { min = 1 } = {}): number {
+  try {
+    return duration(flag, text, { min })
+  } catch {
+    const what = `${flag} must be a duration of at least ${min} ms, but is ${JSON.stringify(text)}`
+    throw new UsageError(what, "write it like '10s' or '500ms'")
+  }
 }
 
 /** Where to begin: `start`, `end`, a position, or an ISO time. */

@@ -7,10 +7,9 @@ import { UnavailableError } from '../errors.js'
 import type { Position } from '../log/record.js'
 import { askForLetters } from '../node/letters.js'
 import { statusOfNodes, type NodeStatus } from '../node/status.js'
-import { duration } from '../options.js'
 import { BUCKET } from '../stream/kept.js'
 import { deadLettersName, type DeadLetter, type How } from '../stream/dead-letters.js'
-import { countOf } from './arguments.js'
+import { countOf, durationOf } from './arguments.js'
 import { columns } from './columns.js'
 import { exits, Told, UsageError } from './failure.js'
 import type { DlqFlags } from './flags.js'
@@ -58,7 +57,7 @@ export async function settle(how: How, pipeline: string, places: readonly string
   if (flags.all === undefined && flags.error === undefined && flags.partition !== undefined) {
     throw new UsageError('--partition alone chooses no letters', 'add --all, or --error')
   }
-  const timeoutMs = flags.timeout === undefined ? TIMEOUT_MS : duration('--timeout', flags.timeout, { min: 1 })
+  const timeoutMs = flags.timeout === undefined ? TIMEOUT_MS : durationOf('--timeout', flags.timeout)
   await withLog(flags, async ({ ports, parts }, client) => {
     await checkPipeline(pipeline, ports.log.description, await ports.bucket({ name: BUCKET }))
     const nodes = await statusOfNodes(ports, { ...parts, timeoutMs })

@@ -2,7 +2,7 @@
  * How the command ends when it fails: one readable line with the mend on stderr, and an exit code that says what kind
  * of failure it was.
  */
-import { StreamNodeError, messageOf, type ErrorCode } from '../errors.js'
+import { DefinitionError, StreamNodeError, messageOf, type ErrorCode } from '../errors.js'
 import { redact } from '../log/jetstream/servers.js'
 
 /** What an exit code means. `docs/cli.md` lists them. */
@@ -26,6 +26,9 @@ export class UsageError extends Error {
     this.code = code
   }
 }
+
+/** A file that is to be run is wrong: no fault of the call or of a setting, whatever the code says of what is in it. */
+export class FileFault extends DefinitionError {}
 
 /** What should have gone to stdout cannot be written there: a full disk, for one. */
 export class OutputError extends Error {
@@ -76,6 +79,7 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
 /** The exit code for what was thrown. */
 export function exitCodeOf(thrown: unknown): number {
   if (thrown instanceof UsageError) return exits.usage
+  if (thrown instanceof FileFault) return exits.failed
   if (thrown instanceof Told) return thrown.exitCode
   if (thrown instanceof Stopped) return exitCodeOf(thrown.cause)
   if (!(thrown instanceof StreamNodeError)) return exits.failed

@@ -6,8 +6,9 @@ import { DefinitionError, messageOf } from '../errors.js'
 import { optionsFromContext, optionsFromEnv, type Environment } from '../log/jetstream/context.js'
 import { parseServers, redact } from '../log/jetstream/servers.js'
 import type { JetStreamOptions } from '../log/jetstream/options.js'
-import { duration, type Duration } from '../options.js'
+import type { Duration } from '../options.js'
 import type { Event } from '../telemetry/events.js'
+import { durationOf } from './arguments.js'
 import { configNameOf, type ConfigFile } from './config.js'
 import { UsageError } from './failure.js'
 import type { Flags } from './flags.js'
@@ -110,7 +111,7 @@ function flagOf(option: string): string {
 /** Checked here, so that a slip in a flag is told as one. */
 function serverOptions(flags: Flags): JetStreamOptions {
   asUsage(() => flags.server !== undefined && parseServers(flags.server))
-  asUsage(() => flags.timeout !== undefined && duration('--timeout', flags.timeout, { min: 1 }))
+  if (flags.timeout !== undefined) durationOf('--timeout', flags.timeout)
   const { server, context, creds, nkey, user, password, token, tlsCa, tlsCert, tlsKey, domain, inboxPrefix } = flags
   const given = { servers: server, context, creds, nkey, user, password, token, domain, inboxPrefix }
   const files = { ca: tlsCa, cert: tlsCert, key: tlsKey, timeout: flags.timeout as Duration | undefined }

@@ -9,6 +9,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { DefinitionError, messageOf } from '../errors.js'
 import { redact } from '../log/jetstream/servers.js'
+import { FileFault } from './failure.js'
 
 /**
  * The default export of the file. Throws a `BAD_OPTION` for a file that cannot be read, that throws, that has no default
@@ -149,7 +150,7 @@ function lineIn(trace: string, file: string): string | undefined {
   return at < 0 ? undefined : /^\d+/.exec(trace.slice(at + file.length + 1))?.[0]
 }
 
-function moduleFault(path: string, thrown: unknown): DefinitionError {
+function moduleFault(path: string, thrown: unknown): FileFault {
   const lines = messageOf(thrown).split('\n')
   const [first = ''] = lines
   const trace = thrown instanceof Error ? `${lines.slice(1).join('\n')}\n${thrown.stack ?? ''}` : ''
@@ -158,19 +159,14 @@ function moduleFault(path: string, thrown: unknown): DefinitionError {
   const loading = place === undefined || place.file === resolve(path) ? '' : `${path} cannot be loaded: `
   if (thrown instanceof DefinitionError) {
     // Its message has the mend in it.
-    return new DefinitionError(thrown.code as 'BAD_PIPELINE', `${loading}${at}: ${thrown.message}`, '', {
+    return new FileFault(thrown.code as 'BAD_PIPELINE', `${loading}${at}: ${thrown.message}`, '', {
       cause: thrown,
     })
   }
   const syntax = /^ParseError: (.*?)\s*$/.exec(first)?.[1]
   const what = syntax === undefined ? 'cannot be loaded' : 'is no valid code'
   const details = { cause: thrown }
-  return new DefinitionError(
-    'BAD_MODULE',
-    `${loading}${at} ${what}: ${redact(syntax ?? first)}`,
-    'mend the file',
-    details,
-  )
+  return new FileFault('BAD_MODULE', `${loading}${at} ${what}: ${redact(syntax ?? first)}`, 'mend the file', details)
 }
 
 /** The first place of a trace that is in a file of the user. */

@@ -1,6 +1,6 @@
 /** How long the command waits for a log that does not answer before it gives up. */
 import { UnavailableError } from '../errors.js'
-import { duration } from '../options.js'
+import { durationOf } from './arguments.js'
 
 /** Enough for a server to be restarted, and for a cluster to choose a leader. */
 const DEFAULT_MS = 30_000
@@ -14,7 +14,7 @@ export class Patience {
 
   /** `timeout` as the flag has it. `what` is awaited: `the answer of the log`. */
   constructor(timeout: string | undefined, what: string) {
-    this.#limitMs = timeout === undefined ? DEFAULT_MS : duration('--timeout', timeout, { min: 1 })
+    this.#limitMs = timeout === undefined ? DEFAULT_MS : durationOf('--timeout', timeout)
     this.#timer = setInterval(() => this.#look(what), Math.min(this.#limitMs / 4, 1000))
   }
 

@@ -5,11 +5,10 @@ import type { PartitionStatus } from '../actor/status.js'
 import { isEnd } from '../actor/lifecycle.js'
 import { DefinitionError, StreamNodeError } from '../errors.js'
 import { statusOfNodes, type NodeStatus } from '../node/status.js'
-import { duration } from '../options.js'
 import { livesOf, pipelinesIn, resetPipeline, type From, type Lives, type Reset } from '../state/reset.js'
 import { deadLettersName } from '../stream/dead-letters.js'
 import { BUCKET } from '../stream/kept.js'
-import { placeOf } from './arguments.js'
+import { durationOf, placeOf } from './arguments.js'
 import { isoOf } from './dlq.js'
 import { exits, Told, UsageError } from './failure.js'
 import type { ResetFlags } from './flags.js'
@@ -23,7 +22,7 @@ const TIMEOUT_MS = 30_000
 /** Says what it will do, asks unless `--yes` is given, and does it. */
 export async function reset(pipeline: string, flags: ResetFlags): Promise<void> {
   const from = fromOf(flags.from)
-  const timeoutMs = flags.timeout === undefined ? TIMEOUT_MS : duration('--timeout', flags.timeout, { min: 1 })
+  const timeoutMs = flags.timeout === undefined ? TIMEOUT_MS : durationOf('--timeout', flags.timeout)
   const signal = interrupted()
   const { ports, parts } = await opened(flags)
   try {

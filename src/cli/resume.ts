@@ -1,7 +1,6 @@
 /** `resume`: lets paused partitions go on, on whichever nodes they are. */
 import { askToResume } from '../node/resume.js'
-import { duration } from '../options.js'
-import { countOf } from './arguments.js'
+import { countOf, durationOf } from './arguments.js'
 import type { Flags } from './flags.js'
 import { opened } from './link.js'
 import { counted, say, write } from './terminal.js'
@@ -11,7 +10,7 @@ const PARTITIONS_MAX = 4096
 
 /** Says how many partitions go on. */
 export async function resume(pipeline: string, partition: string | undefined, flags: Flags): Promise<void> {
-  const timeoutMs = flags.timeout === undefined ? TIMEOUT_MS : duration('--timeout', flags.timeout, { min: 1 })
+  const timeoutMs = flags.timeout === undefined ? TIMEOUT_MS : durationOf('--timeout', flags.timeout)
   const bounds = { min: 0, max: PARTITIONS_MAX - 1 }
   const one = partition === undefined ? {} : { partition: countOf('the partition', partition, bounds) }
   const { ports, parts } = await opened(flags)

@@ -4,8 +4,8 @@ import { messageOf, StreamNodeError } from '../errors.js'
 import { redact } from '../log/jetstream/servers.js'
 import type { NodeEnd } from '../node/node.js'
 import { startNode } from '../node/start.js'
-import { duration } from '../options.js'
 import { logger, LOG_LEVELS, type Logger, type LogLevel } from '../telemetry/logger.js'
+import { durationOf } from './arguments.js'
 import { decideExit, expectExit, noticeExit } from './decision.js'
 import { exitCodeOf, exits, lineOf, Told, UsageError } from './failure.js'
 import type { RunFlags } from './flags.js'
@@ -23,7 +23,7 @@ export async function run(files: readonly string[], flags: RunFlags): Promise<vo
     throw new UsageError(what, 'change --log-level')
   }
   if (flags.name === '') throw new UsageError('--name is empty', 'name the node, or leave it out')
-  const watchdog = flags.watchdog === 'off' ? undefined : duration('--watchdog', flags.watchdog, { min: 100 })
+  const watchdog = flags.watchdog === 'off' ? undefined : durationOf('--watchdog', flags.watchdog, { min: 100 })
   if (flags.respawn === true) return respawn()
   noticeExit()
   try {

@@ -1,7 +1,7 @@
 /** `status`: how the nodes that run on a log stand, asked of themselves. */
 import type { PartitionStatus } from '../actor/status.js'
 import { statusOfNodes, type NodeStatus } from '../node/status.js'
-import { duration } from '../options.js'
+import { durationOf } from './arguments.js'
 import { columns } from './columns.js'
 import type { Flags } from './flags.js'
 import { opened } from './link.js'
@@ -11,7 +11,7 @@ const TIMEOUT_MS = 5000
 
 /** Prints one line for each partition of each node. */
 export async function status(flags: Flags): Promise<void> {
-  const timeoutMs = flags.timeout === undefined ? TIMEOUT_MS : duration('--timeout', flags.timeout, { min: 1 })
+  const timeoutMs = flags.timeout === undefined ? TIMEOUT_MS : durationOf('--timeout', flags.timeout)
   const { ports, parts } = await opened(flags)
   try {
     await show(await statusOfNodes(ports, { ...parts, timeoutMs }), flags)

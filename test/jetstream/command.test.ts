@@ -328,6 +328,8 @@ describe('called wrongly', () => {
     [['describe', '--server', 'a', '--data-dir', 'b'], 'USAGE', /leave one of them out/],
     [['describe', '--server', 'http://a'], 'USAGE', /use nats:\/\/ or tls:\/\//],
     [['describe', '--server', 'a', '--timeout', 'soon'], 'USAGE', /--timeout must be/],
+    [['status', '--timeout', 'soon'], 'USAGE', /--timeout must be a duration/],
+    [['run', '--watchdog', '5000'], 'USAGE', /--watchdog must be .* write it like '10s'/],
     [['describe', '--creds', 'a'], 'USAGE', /--creds is given, but no server/],
   ] as const)('%j', async (args, code, message) => {
     failedWith(await command.run(args, { cwd: folder }), 2, code, message)
