@@ -51,6 +51,8 @@ export interface Claimant extends Asking {
   readonly limits: CommitLimits & InputLimits
   /** What becomes of records at fault. */
   readonly judge: Judge
+  /** The ledger is its own, and there is still to be done before it can work. */
+  readonly claimed: (ledger: Ledger, notes: Notes) => void
   readonly committed: (committed: Committed) => void
   /** Outputs were acknowledged. */
   readonly progressed: () => void
@@ -99,6 +101,7 @@ export async function claimPartition(parts: ClaimParts, claimant: Claimant): Pro
     ...{ ...claimant, stream, partition, recordBytesMax, witness, chance },
     notes: left => inherited(left, parts.isRestart ?? false),
   })
+  claimant.claimed(ledger, notes)
   const { tables, state } = found
   // Asked again, for it may have been begun anew in between. A source that comes to a pipeline later is read from its start.
   const from = state === undefined ? await beginningOf(stage.pipeline, bucket, claimant) : undefined

@@ -72,6 +72,8 @@ export class Commit {
   /** Something else than an entry is written. */
   #isAside = false
   #isClosed = false
+  /** An entry could not be written: nothing is written any more. */
+  #failure: { readonly error: unknown } | undefined
   /** Until what is on its way has its answer. */
   #settled: Promise<unknown> = Promise.resolve()
   #isPurging = false
@@ -152,13 +154,19 @@ export class Commit {
     this.#begun++
     this.#settled = this.#write().then(
       () => this.#purge(),
-      (error: unknown) => this.#parts.failed(error),
+      (error: unknown) => {
+        this.#failure = { error }
+        this.#parts.failed(error)
+      },
     )
   }
 
-  /** Writes something else to the ledger, between two entries. */
+  /** Writes something else to the ledger, between two entries. Rejects when the one before it could not be written. */
   async aside(write: () => Promise<void>): Promise<void> {
-    while (this.isWriting) await this.#settled
+    while (this.isWriting) {
+      await this.#settled
+      if (this.#failure !== undefined) throw this.#failure.error
+    }
     this.#isAside = true
     const written = write()
     this.#settled = written.catch(() => {})

@@ -25,6 +25,7 @@ import { outOf, outputWriter } from '../stream/output-id.js'
 import type { Tell } from '../telemetry/events.js'
 import type { Held } from './claim.js'
 import { addOpen, countLetters, floorOf, raiseFloor, rowsOf, type Floor } from './letter-rows.js'
+import type { Seat } from './solo.js'
 
 /** What is to become of letters, by their positions in the stream of dead letters. */
 export interface LettersAsked {
@@ -51,6 +52,8 @@ export interface LettersParts {
   readonly clock: Clock
   readonly tell: Tell
   readonly asking: Asking
+  /** Another owner may have to be alone. */
+  readonly seat: Pick<Seat, 'mayWalk' | 'freed'>
   /** There is something to do in a turn. */
   readonly nudge: () => void
 }
@@ -238,10 +241,14 @@ export class Letters {
   /** In a turn: what came of a letter and that it is resolved, for one commit. */
   async #settle({ row, position, how, isOurs, walk }: Settling, held: Held): Promise<LetterAnswer> {
     const { turn, tables, commit, addTarget } = held
+    const { seat } = this.#parts
     const outcomeOf = async (take: () => Outcome) => {
-      let outcome = take()
-      for (; outcome.opens !== undefined; outcome = take()) await addTarget(outcome.opens)
-      return outcome
+      for (;;) {
+        if (!seat.mayWalk) await seat.freed()
+        const outcome = take()
+        if (outcome.opens === undefined) return outcome
+        await addTarget(outcome.opens)
+      }
     }
     const at = Math.floor(this.#parts.clock.now())
     const marker = await outcomeOf(() => turn.writeToLetters(encodeResolution({ resolves: position, how, at })))

@@ -1,7 +1,8 @@
 import { filter, map, mergeMap } from 'rxjs'
 import { afterEach, expect, test } from 'vitest'
-import { systemChance, systemClock } from '../clock.js'
+import { systemChance, systemClock, type Clock } from '../clock.js'
 import { openEmbedded } from '../log/embedded/embedded.js'
+import type { LogStream } from '../log/log.js'
 import type { Ports } from '../log/ports.js'
 import { START } from '../log/record.js'
 import { scan } from '../operators/scan.js'
@@ -13,6 +14,7 @@ import { Sender } from '../stream/sender.js'
 import { stream, type Stream } from '../stream/stream.js'
 import { silent, type Tell } from '../telemetry/events.js'
 import type { ActorLimits } from './limits.js'
+import { Solo } from './solo.js'
 import { PartitionActor } from './partition-actor.js'
 
 interface Click {
@@ -37,6 +39,8 @@ async function memory(): Promise<Ports> {
 interface Around {
   readonly limits?: Partial<ActorLimits>
   readonly tell?: Tell
+  readonly solo?: Solo
+  readonly clock?: Clock
 }
 
 function actorOn(ports: Ports, definition: Definition, around: Around = {}): PartitionActor {
@@ -64,6 +68,27 @@ async function outputs<T>(ports: Ports, of: Stream<T>): Promise<T[]> {
       )
   }
   return found
+}
+
+/** The same log, but for what is done to its streams. */
+function through(ports: Ports, changed: (stream: LogStream) => LogStream): Ports {
+  const { log } = ports
+  const open: Ports['log']['open'] = async spec => changed(await log.open(spec))
+  const find: Ports['log']['find'] = async name => {
+    const found = await log.find(name)
+    return found && changed(found)
+  }
+  return { ...ports, bucket: spec => ports.bucket(spec), log: overlaid(log, { open, find }) }
+}
+
+/** What it has, with some of it taken over. */
+function overlaid<T extends object>(whole: T, over: Partial<T>): T {
+  return new Proxy(whole, {
+    get(target, name) {
+      const given: unknown = Reflect.get(name in over ? over : target, name)
+      return typeof given === 'function' ? (given.bind(target) as unknown) : given
+    },
+  })
 }
 
 async function caughtUp(actor: PartitionActor): Promise<void> {
@@ -157,4 +182,137 @@ test('a new owner goes on where the one before was killed, with its memory', asy
   const state = [0, 0, 0]
   const wanted = numbers(0, 3000).map(click => (state[click.n % 3] = (state[click.n % 3] as number) + click.n))
   expect(found).toEqual(wanted)
+})
+
+const plain = stream<number>('plain', { partitions: 1 })
+const tenfold = stream<number>('tenfold', { partitions: 1 })
+const tens = pipeline('tens')
+  .from(plain)
+  .pipe(map(n => 10 * n))
+  .to(tenfold)
+
+test('an entry that lets go of the past holds a turn with its outputs, or nothing of it', async () => {
+  // The answer that the ledger reaches far back comes so many microtasks after a delivery.
+  for (let hops = 0; hops < 16; hops++) {
+    const ports = await memory()
+    await publish(ports, plain, [1])
+    let answer: (() => void) | undefined
+    let isArmed = false
+    const answered = async () => {
+      for (let hop = 0; hop < hops; hop++) await Promise.resolve()
+      answer?.()
+    }
+    const slow = through(ports, log => {
+      if (log.spec.name === 'tens-0-ledger') {
+        return overlaid(log, {
+          extent: async () => {
+            const extent = await log.extent()
+            await new Promise<void>(resolve => (answer = resolve))
+            return extent
+          },
+        })
+      }
+      if (log.spec.name !== plain.name) return log
+      const read: LogStream['read'] = options => {
+        const reader = log.read(options)
+        const next = async () => {
+          const batch = await reader.next()
+          if (isArmed) void answered()
+          isArmed = false
+          return batch
+        }
+        return overlaid(reader, { next })
+      }
+      return overlaid(log, { read })
+    })
+    let passedMs = 0
+    const clock: Clock = { ...systemClock, elapsed: () => performance.now() + passedMs }
+    let isKilled = false
+    const tell: Tell = event => {
+      if (event.type !== 'partition.committed' || !isKilled) return
+      isKilled = false
+      actor.kill()
+    }
+    const actor = actorOn(slow, tens, { clock, tell, limits: { ledgerReachMax: 0 } })
+    const end = actor.run()
+    await caughtUp(actor)
+    passedMs = 61_000
+    await expect.poll(() => answer).toBeDefined()
+    ;[isArmed, isKilled] = [true, true]
+    await publish(ports, plain, [2])
+    await end
+    const next = actorOn(ports, tens)
+    const ended = next.run()
+    await caughtUp(next)
+    next.stop()
+    await ended
+    expect(await outputs(ports, tenfold), `${hops} hops`).toEqual([10, 20])
+  }
+}, 60_000)
+
+test('owners that are stopped while they claim have not died', async () => {
+  const ports = await memory()
+  await publish(ports, plain, [1])
+  for (let times = 0; times < 2; times++) {
+    let asks = () => {}
+    const asked = new Promise<void>(resolve => (asks = resolve))
+    const hanging = through(ports, log =>
+      log.spec.name === plain.name
+        ? overlaid(log, {
+            extent: () => {
+              asks()
+              return new Promise<never>(() => {})
+            },
+          })
+        : log,
+    )
+    const actor = actorOn(hanging, tens)
+    const end = actor.run()
+    await asked
+    actor.stop()
+    expect(await end).toEqual({ why: 'stopped' })
+  }
+  const states: string[] = []
+  const tell: Tell = event => {
+    if (event.type === 'partition.state') states.push(event.to)
+  }
+  const actor = actorOn(ports, tens, { tell })
+  const end = actor.run()
+  await caughtUp(actor)
+  actor.stop()
+  await end
+  expect(states).toEqual(['claiming', 'running', 'draining', 'stopped'])
+})
+
+test('no letter is walked while another owner of the process is alone with its last try', async () => {
+  const ports = await memory()
+  await publish(ports, plain, [1])
+  let isBad = true
+  const walked: number[] = []
+  const failing = pipeline('failing')
+    .from(plain)
+    .pipe(
+      map(n => {
+        if (isBad) throw new TypeError('bad')
+        walked.push(n)
+        return n
+      }),
+    )
+    .to(tenfold)
+  const solo = new Solo(systemClock)
+  const other = solo.seat(() => {})
+  const actor = actorOn(ports, failing, { solo })
+  const end = actor.run()
+  await caughtUp(actor)
+  isBad = false
+  other.setAlone(true)
+  const answers = actor.resolveLetters({ how: 'retried', positions: [1] })
+  // A turn would have been begun by now.
+  for (let turns = 0; turns < 50; turns++) await new Promise(setImmediate)
+  expect(walked).toEqual([])
+  other.setAlone(false)
+  expect(await answers).toEqual([{ position: 1, became: 'retried' }])
+  expect(walked).toEqual([1])
+  actor.stop()
+  await end
 })

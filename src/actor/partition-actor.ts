@@ -8,6 +8,7 @@ import type { LogRecord, Position } from '../log/record.js'
 import { untilAnswered, type Asking } from '../log/until-answered.js'
 import type { Fault, Outcome } from '../pipeline/outcome.js'
 import type { Turn } from '../pipeline/turn.js'
+import type { Ledger } from '../state/ledger.js'
 import { UNSUSPECTED } from '../state/notes.js'
 import type { Tell } from '../telemetry/events.js'
 import { claimPartition, type ClaimParts, type Held } from './claim.js'
@@ -64,6 +65,8 @@ export class PartitionActor {
   /** Since it holds the claim. */
   #headway: Headway | undefined
   #held: Held | undefined
+  /** Since it has the claim, which is before it can work. */
+  #ledger: Ledger | undefined
   #state: PartitionState = 'new'
   #error: unknown
   /** What is left of a batch of which a turn walked only the beginning. */
@@ -95,8 +98,9 @@ export class PartitionActor {
     this.#mailbox = new Mailbox(this.#limits, () => this.#pace.recordsFor(this.#limits.groupOutputsMax))
     this.#faults = new Faults({ ...parts, rules: parts.stage.rules.onError })
     this.#asking = { clock: parts.clock, signal: this.#ended.signal, waits: error => this.#waits(error) }
-    this.#letters = new Letters({ ...parts, asking: this.#asking, nudge: () => this.#mailbox.nudge() })
-    this.#seat = (parts.solo ?? new Solo(parts.clock)).seat(() => this.#mailbox.nudge())
+    const nudge = () => this.#mailbox.nudge()
+    this.#seat = (parts.solo ?? new Solo(parts.clock)).seat(nudge)
+    this.#letters = new Letters({ ...parts, asking: this.#asking, seat: this.#seat, nudge })
   }
 
   /** Claims the partition and works on it until it has ended and reads no more. Never rejects. To be called once. */
@@ -189,12 +193,20 @@ export class PartitionActor {
       ...this.#asking,
       limits: this.#limits,
       judge: (fault, passed) => this.#letters.judge(fault) ?? this.#faults.judge(fault, passed),
+      claimed: (ledger, notes) => {
+        this.#ledger = ledger
+        this.#notes = notes
+      },
       committed: committed => this.#committed(committed),
       progressed: () => this.#progressed(),
       failed: error => this.#fail(error),
     })
+    // It ended meanwhile, and nobody would let go of this any more.
+    if (this.#ended.signal.aborted) {
+      held.turn.stop()
+      return
+    }
     this.#held = held
-    this.#notes = held.notes
     if (isSuspect(held.notes)) this.#trial = this.#trialOf(held)
     this.#move({ why: this.#trial === undefined ? 'running' : 'suspect' })
     this.#seat.claimed()
@@ -232,10 +244,10 @@ export class PartitionActor {
         (!commit.isWriting || this.#mailbox.isFull)
       const rest = this.#rest
       if (this.#mayResolve && !isDraining && commit.hasRoom) await this.#letters.work(held)
-      else if (rest !== undefined && mayWalk()) commit.add(await this.#walk(rest, held))
+      else if (rest !== undefined && mayWalk()) await this.#walk(rest, held)
       else {
         const message = await this.#mailbox.receive(() => rest === undefined && mayWalk(), this.#pace.recordsMax)
-        if (message.kind === 'batch') commit.add(await this.#turn(message, held))
+        if (message.kind === 'batch') await this.#turn(message, held)
       }
       commit.begin()
       await this.#pace.breath()
@@ -243,7 +255,7 @@ export class PartitionActor {
   }
 
   /** Walks one batch: what of it may be processed now, in order. */
-  async #turn({ source, batch }: Delivery, held: Held): Promise<Outcome> {
+  async #turn({ source, batch }: Delivery, held: Held): Promise<void> {
     const { inputs, turn } = held
     this.#headway?.moves()
     const records = (inputs[source] as Input).take(batch)
@@ -254,11 +266,11 @@ export class PartitionActor {
         firstThen(waits, () => turn.ready(source, records)),
         this.#asking,
       )
-    return this.#walk({ source, batch, records, from: 0 }, held)
+    await this.#walk({ source, batch, records, from: 0 }, held)
   }
 
   /** Walks on in a batch, to its end unless a turn has given enough before. */
-  async #walk(walk: Walk, { inputs, turn, tables, addTarget }: Held): Promise<Outcome> {
+  async #walk(walk: Walk, { inputs, turn, tables, commit, addTarget }: Held): Promise<void> {
     const { source, batch, records, from } = walk
     const input = inputs[source] as Input
     const pass = await this.#passOf(walk, turn, input)
@@ -281,8 +293,8 @@ export class PartitionActor {
     for (const { fault, then } of passed) this.#tell({ type: 'partition.fault', error: fault.error, then })
     this.#faults.passed(passed.length)
     countLetters(tables, passed)
-    if (fault !== undefined) this.#holdAt(fault)
-    return outcome
+    if (fault !== undefined) this.#holdAt(fault, input)
+    commit.add(outcome)
   }
 
   /** How a batch is walked on: to its end, or in a trial a few records or one, or past that record. */
@@ -297,20 +309,22 @@ export class PartitionActor {
         return turn.giveUp(source, record, input.passed, verdictOn(input.stream, record, this.#limits.guiltyDeaths))
       const those = from + most < records.length ? records.slice(0, from + most) : records
       watch?.walks(source, record.position, (those.at(-1) as LogRecord).position)
-      const outcome = turn.walk(source, those, from, input.passed)
-      watch?.rests()
-      return outcome
+      try {
+        return turn.walk(source, those, from, input.passed)
+      } finally {
+        watch?.rests()
+      }
     }
   }
 
   /** The next record could not be processed, and is not passed over. */
-  #holdAt(fault: Fault): void {
+  #holdAt(fault: Fault, input: Input): void {
     const { error } = fault
     const hold = this.#faults.holdOf(fault)
     this.#tell({ type: 'partition.fault', error, then: hold.why })
     this.#hold = { why: hold.why === 'budget' ? 'pause' : hold.why, error }
     if (this.#hold.why === 'pause') this.#move({ why: 'paused' })
-    if (hold.why === 'pause') this.#trial?.excuse(fault.record)
+    if (hold.why === 'pause') this.#trial?.excuse(input.stream, fault.record)
     if (hold.why === 'retry') this.#wait = this.#parts.clock.after(hold.waitMs, () => this.#release('retry'))
   }
 
@@ -332,7 +346,7 @@ export class PartitionActor {
   #trialOf({ notes, ledger, commit, inputs, publisher }: Held): Trial<Input> {
     const { groupRecordsMax, mailboxRecordsMax, batchRecordsMax } = this.#limits
     return new Trial({
-      ...{ notes, seat: this.#seat, clock: this.#parts.clock },
+      ...{ notes, seat: this.#seat, ...this.#asking },
       // Two entries, one of them on its way, each ended by a turn over all that the mailbox had.
       recordsMax: 2 * (groupRecordsMax + mailboxRecordsMax + batchRecordsMax),
       sources: inputs,
@@ -344,17 +358,17 @@ export class PartitionActor {
     })
   }
 
-  /** Letters are walked again, but not while something else is tried. */
+  /** Letters are walked again, but not while something else is tried, here or by another owner of the process. */
   get #mayResolve(): boolean {
-    return this.#letters.waits && (this.#trial === undefined || this.#hold?.why === 'pause')
+    return this.#letters.waits && this.#seat.mayWalk && (this.#trial === undefined || this.#hold?.why === 'pause')
   }
 
   /** Tells the next owner that the process did not die, unless another one has the ledger, or nobody can trust it. */
   async #sayFarewell(end: ActorEnd): Promise<void> {
-    const held = this.#held
-    if (held !== undefined && end.why !== 'fenced' && end.why !== 'halted') {
+    const ledger = this.#ledger
+    if (ledger !== undefined && end.why !== 'fenced' && end.why !== 'halted') {
       const notes = this.#isDone ? UNSUSPECTED : (this.#trial?.notes ?? this.#notes)
-      await sayFarewell(held.ledger, held.commit, notes, this.#parts.clock)
+      await sayFarewell(ledger, this.#held?.commit, notes, this.#parts.clock)
     }
     this.#trial?.end()
     this.#seat.leave()
@@ -407,8 +421,9 @@ export class PartitionActor {
     const { stage, partition, clock } = this.#parts
     const due = () => {
       if (this.#hold?.why === 'retry' || this.#hold?.why === 'pause') return undefined
-      // A sink that is away is waited for, and so may be all that would come behind.
-      const isHeldUp = publisher.backlogTo('sink') > 0 && !commit.hasRoom
+      // A sink that is away is waited for, and so may be all that would come behind; likewise our turn in trials.
+      const isBehindSink = publisher.backlogTo('sink') > 0 && !commit.hasRoom
+      const isHeldUp = isBehindSink || this.#trial?.waits === true || !this.#seat.mayWalk
       const [taken, waiting] = isHeldUp ? [0, 0] : [this.#taken, this.#mailbox.records]
       const entries = commit.isWriting ? 1 : 0
       return dueOf({ taken, waiting, entries, outputs: publisher.backlogTo('stream') })

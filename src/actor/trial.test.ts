@@ -166,6 +166,7 @@ class World {
             notes,
             seat,
             clock: noTime,
+            signal: new AbortController().signal,
             sources: [source],
             end: async () => records,
             recordsMax: HAND_MAX,
@@ -268,14 +269,14 @@ test('whoever kills the process, each record that does is passed over, and no ot
 })
 
 /** A trial with everything at hand. */
-function tried(notes: Notes, solo = new Solo(noTime)) {
+function tried(notes: Notes, solo = new Solo(noTime), clock = noTime) {
   const seat = solo.seat(() => {})
   const marks: Notes[] = []
   const source = { stream: 'in', position: 3 }
-  const state = { isIdle: true, isOut: true, othersWalk: [] as boolean[] }
+  const state = { isIdle: true, isOut: true, othersWalk: [] as boolean[], ended: new AbortController() }
   const other = solo.seat(() => {})
   const trial = new Trial({
-    ...{ notes, seat, clock: noTime, sources: [source], recordsMax: 100, guiltyDeaths: 3 },
+    ...{ notes, seat, clock, signal: state.ended.signal, sources: [source], recordsMax: 100, guiltyDeaths: 3 },
     end: async () => 9,
     isIdle: () => state.isIdle,
     isOut: () => state.isOut,
@@ -310,7 +311,7 @@ test('a guilty record is passed over, but walked when a person was asked and say
   await trial.proceed(false)
   expect(await trial.next('in', { position: 4 })).toBe(0)
   expect(marks).toEqual([])
-  trial.excuse({ position: 4 })
+  trial.excuse('in', { position: 4 })
   trial.walked('in', 0)
   await trial.proceed(true)
   expect(marks).toEqual([on('nothing', at(4, 3))])
@@ -364,4 +365,30 @@ test('a partition without anything to try is suspect no more', async () => {
   Object.assign(source, { position: 9 })
   expect(await trial.proceed(false)).toBe(true)
   expect(marks).toEqual([UNSUSPECTED])
+})
+
+test('a person who lets one source go on has said nothing of another', async () => {
+  const { trial } = tried(on('nothing', at(4, 3)))
+  await trial.proceed(false)
+  trial.excuse('other', { position: 4 })
+  expect(await trial.next('in', { position: 4 })).toBe(0)
+})
+
+test('who waits for the last try ends with its owner', async () => {
+  const never: Clock = { ...noTime, after: () => () => {} }
+  const { trial, other, state, marks } = tried(on('nothing', at(4, 2)), new Solo(noTime), never)
+  await trial.proceed(false)
+  expect(trial.waits).toBe(false)
+  const next = trial.next('in', { position: 4 })
+  state.ended.abort(new Error('the owner has ended'))
+  await expect(next).rejects.toThrow('the owner has ended')
+  expect([other.mayWalk, marks]).toEqual([true, []])
+})
+
+test('nothing is to be expected of who waits for the slot', async () => {
+  const solo = new Solo(noTime)
+  const [first, second] = [tried(dead(2), solo), tried(dead(2), solo)]
+  await first.trial.proceed(false)
+  await second.trial.proceed(false)
+  expect([first.trial.waits, second.trial.waits]).toEqual([false, true])
 })

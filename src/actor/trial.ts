@@ -65,6 +65,8 @@ export interface TrialParts<S extends Source = Source> {
   readonly notes: Notes
   readonly seat: Seat
   readonly clock: Clock
+  /** Its owner has ended. */
+  readonly signal: AbortSignal
   readonly sources: readonly S[]
   /** The position of the last record of a source, as the leader has it. */
   readonly end: (source: S) => Promise<Position>
@@ -93,7 +95,7 @@ export class Trial<S extends Source = Source> {
   /** The record that is walked alone, until that is committed or it is held up. */
   #on: Accused | undefined
   /** A person decides about the record at this position, so if it comes again it is to be tried. */
-  #excused: Position | undefined
+  #excused: Place | undefined
   #isOpen = false
   #isStuck = false
   #cancel: Cancel = () => {}
@@ -116,6 +118,11 @@ export class Trial<S extends Source = Source> {
     if (!this.#isOpen || this.#isThrough) return false
     const { isIdle, isOut } = this.#parts
     return this.#on === undefined && isIdle() && isOut()
+  }
+
+  /** It is not its turn yet, or a sink has not taken all: nothing is to be expected of its owner. */
+  get waits(): boolean {
+    return !this.#isOpen || !this.#parts.isOut()
   }
 
   /** To be called whenever something has changed. True once all was walked that was to be tried. */
@@ -154,7 +161,7 @@ export class Trial<S extends Source = Source> {
     // Each was there when an owner died of one of them.
     const on = (this.#on = known ?? { stream, position, deaths: 1 })
     const { guiltyDeaths } = this.#parts
-    if (on.deaths >= guiltyDeaths && position !== this.#excused) return 0
+    if (on.deaths >= guiltyDeaths && !isSame(on, this.#excused)) return 0
     const others = trial.accused.filter(one => one !== known).slice(0, ACCUSED_MAX - 1)
     // When this is the last time, nobody else shall be at fault.
     if (on.deaths >= guiltyDeaths - 1) await this.#beAlone()
@@ -175,8 +182,8 @@ export class Trial<S extends Source = Source> {
   }
 
   /** A person is to decide about this record; when they say that it goes on, it is tried even if it is guilty. */
-  excuse({ position }: Pick<LogRecord, 'position'>): void {
-    this.#excused = position
+  excuse(stream: string, { position }: Pick<LogRecord, 'position'>): void {
+    this.#excused = { stream, position }
   }
 
   /** Whatever way its owner ends. */
@@ -211,8 +218,9 @@ export class Trial<S extends Source = Source> {
   }
 
   async #beAlone(): Promise<void> {
-    const { seat, clock } = this.#parts
-    await pause(clock, CALM_MS)
+    const { seat, clock, signal } = this.#parts
+    await pause(clock, CALM_MS, signal)
+    signal.throwIfAborted()
     seat.setAlone(true)
     // Who began a turn before ends it before.
     await new Promise<void>(go => clock.soon(go))
@@ -240,6 +248,6 @@ export class Trial<S extends Source = Source> {
   }
 }
 
-function isSame(a: Place, b: Place): boolean {
-  return a.stream === b.stream && a.position === b.position
+function isSame(a: Place, b: Place | undefined): boolean {
+  return a.stream === b?.stream && a.position === b.position
 }

@@ -51,7 +51,9 @@ export function keepVigil({ ledger, commit, headway, clock, signal, ledgerReachM
     if (now - reachedMs < REACH_LOOK_MS) return
     reachedMs = now
     once('reach', async () => {
-      if ((await ledger.reach()) > ledgerReachMax) commit.unpin()
+      if ((await ledger.reach()) <= ledgerReachMax) return
+      // An answer may come between a walk and what it gives to the commit: an entry begun then would have half of it.
+      clock.soon(() => commit.unpin())
     })
   }
   clock.after(TICK_MS, tick)
