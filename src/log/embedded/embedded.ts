@@ -84,7 +84,7 @@ async function openFolder(
   around: Surroundings,
 ): Promise<Ports> {
   const { clock, chance } = around
-  const shared = { opening: new Opening(dataDir, clock), clock, name: chance.name() }
+  const shared = { opening: new Opening(dataDir, clock, chance), clock, name: chance.name() }
   const store = openStore(dataDir, prepareFolder(dataDir, sync), shared)
   const anchor = new Anchor(dataDir, around.clock, around.tell)
   store.moor(anchor)

@@ -147,15 +147,25 @@ export class Store {
     if (this.#scheduled) return
     this.#scheduled = true
     setImmediate(() => {
-      if (this.#shared?.opening.isUnderWay === true) void this.#opened().then(() => this.#commit())
-      else this.#commit()
+      const opening = this.#lastOpening()
+      if (opening === undefined) void this.#opened().then(last => this.#commit(last))
+      else this.#commit(opening)
     })
   }
 
-  /** Resolves when no process is opening the data file. */
-  async #opened(): Promise<void> {
+  /** As `last` of `Opening`; always the same where no other process can open the file. */
+  #lastOpening(): string | undefined {
+    return this.#shared === undefined ? '' : this.#shared.opening.last
+  }
+
+  /** Waits until no process is opening the data file, and gives the last opening. */
+  async #opened(): Promise<string> {
     const { opening, clock } = this.#shared as Shared
-    while (opening.isUnderWay) await pause(clock, LOOK_MS)
+    for (;;) {
+      const { last } = opening
+      if (last !== undefined) return last
+      await pause(clock, LOOK_MS)
+    }
   }
 
   /**
@@ -183,7 +193,8 @@ export class Store {
     })
   }
 
-  #commit(): void {
+  /** `opening` is the last one before it. */
+  #commit(opening = this.#lastOpening()): void {
     this.#scheduled = false
     // It was closed amid that, which commits as well.
     if (this.#committing !== undefined) return
@@ -207,9 +218,14 @@ export class Store {
         return fail(jobs, thrown)
       }
     }
-    if (this.sync === 'disk') this.#committing = this.#onDisk(all, jobs)
-    else if (this.#shared?.opening.isUnderWay === true) this.#committing = this.#look(jobs)
-    else for (const job of jobs) job.done()
+    if (this.sync === 'disk') this.#committing = this.#onDisk(all, jobs, opening)
+    else if (this.#isSure(opening)) for (const job of jobs) job.done()
+    else this.#committing = this.#look(jobs)
+  }
+
+  /** Whether nobody has opened the data file since, and nobody is doing so. */
+  #isSure(opening: string | undefined): boolean {
+    return opening !== undefined && this.#lastOpening() === opening
   }
 
   #leaveMark(): void {
@@ -219,8 +235,13 @@ export class Store {
   }
 
   async #look(jobs: readonly Job[]): Promise<void> {
-    await this.#settle(jobs)
-    this.#goOn()
+    try {
+      await this.#settle(jobs)
+    } catch (thrown) {
+      fail(jobs, thrown)
+    } finally {
+      this.#goOn()
+    }
   }
 
   /**
@@ -240,11 +261,11 @@ export class Store {
   }
 
   /** The sync happens on a thread of the library; the child transaction is what can be undone. */
-  async #onDisk(all: () => void, jobs: readonly Job[]): Promise<void> {
+  async #onDisk(all: () => void, jobs: readonly Job[], opening: string | undefined): Promise<void> {
     try {
       await this.#root.childTransaction(all)
-      if (this.#shared?.opening.isUnderWay === true) await this.#settle(jobs)
-      else for (const job of jobs) job.done()
+      if (this.#isSure(opening)) for (const job of jobs) job.done()
+      else await this.#settle(jobs)
     } catch (thrown) {
       fail(jobs, await causeOf(thrown))
     } finally {
