@@ -16,8 +16,25 @@ test('comes back as it was, in as many pieces as it takes', () => {
   expect(told(node())).toEqual([{ id: 'id', status: node(), more: false }])
   const many = Array.from({ length: 1100 }, (_, i) => ({ ...partition, partition: i }))
   const pieces = told(node(...many))
-  expect(pieces.map(({ more }) => more)).toEqual([true, true, false])
+  expect(pieces.length).toBeGreaterThan(1)
+  expect(pieces.map(({ more }) => more)).toEqual(pieces.map((_, at) => at < pieces.length - 1))
   expect(pieces.flatMap(({ status }) => status.partitions)).toEqual(many)
+})
+
+test('is in pieces that any server takes, however long the errors are', () => {
+  const error = '\u0000'.repeat(20_000)
+  const many = Array.from({ length: 500 }, (_, i) => ({ ...partition, partition: i, error, lastError: error }))
+  const pieces = encodeAnswers('id', node(...many))
+  expect(Math.max(...pieces.map(({ length }) => length))).toBeLessThan(100_000)
+  const told = pieces.map(decodeAnswer).flatMap(({ status }) => status.partitions)
+  expect(told.map(one => one.partition)).toEqual(many.map(one => one.partition))
+  expect(new Set(told.map(one => one.error))).toEqual(new Set([`${'\u0000'.repeat(997)}...`]))
+})
+
+test('says nothing of a secret of which only the beginning is told', () => {
+  const error = `${'x'.repeat(970)} nats://ann:planted-and-very-long@db:4222`
+  const [answer] = told(node({ ...partition, error }))
+  expect(answer?.status.partitions[0]?.error).toMatch(/^x{970} nats:\/\/\*\*\*@db:4222$/)
 })
 
 test('says nothing of what code of the user threw that looks like a secret', () => {

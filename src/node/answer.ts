@@ -1,11 +1,13 @@
 /** What a node answers to who asks how it stands, piece by piece, to bytes and back. Whoever reads it trusts nothing. */
+import type { PartitionStatus } from '../actor/status.js'
 import { boundedJson } from '../codec/bounded-json.js'
 import { UnavailableError } from '../errors.js'
 import { redact } from '../log/jetstream/servers.js'
+import { brief } from './questions.js'
 import type { NodeStatus } from './status.js'
 
-/** So that an answer stays well below the largest message of any server. */
-const PARTITIONS_PER_ANSWER = 500
+/** So that a piece stays well below the largest message of any server. */
+const PIECE_BYTES = 64 * 1024
 
 /** One piece of a node's answer. */
 export interface Answer {
@@ -18,19 +20,36 @@ export interface Answer {
 
 /** The pieces of an answer, in bytes; one at the least. */
 export function encodeAnswers(id: string, { partitions, ...node }: NodeStatus): Uint8Array[] {
-  const answers: Uint8Array[] = []
-  for (let from = 0; from === 0 || from < partitions.length; from += PARTITIONS_PER_ANSWER) {
-    const to = from + PARTITIONS_PER_ANSWER
-    const status: NodeStatus = { ...node, partitions: partitions.slice(from, to) }
-    const answer: Answer = { id, status, more: to < partitions.length }
-    answers.push(Buffer.from(JSON.stringify(answer, withoutSecrets)))
-  }
-  return answers
+  const pieces = piecesOf(partitions)
+  return pieces.map((some, at) => {
+    const answer: Answer = { id, status: { ...node, partitions: some }, more: at < pieces.length - 1 }
+    return bytesOf(answer)
+  })
 }
 
-/** What code of the user threw stands in it, and may hold anything. */
-function withoutSecrets(_: string, value: unknown): unknown {
-  return typeof value === 'string' ? redact(value) : value
+function piecesOf(partitions: readonly PartitionStatus[]): PartitionStatus[][] {
+  let piece: PartitionStatus[] = []
+  let bytes = 0
+  const pieces = [piece]
+  for (const partition of partitions) {
+    const { length } = bytesOf(partition)
+    if (piece.length > 0 && bytes + length > PIECE_BYTES) {
+      pieces.push((piece = []))
+      bytes = 0
+    }
+    piece.push(partition)
+    bytes += length
+  }
+  return pieces
+}
+
+function bytesOf(told: object): Uint8Array {
+  return Buffer.from(JSON.stringify(told, fitToTell))
+}
+
+/** What code of the user threw stands in it: it may hold secrets, and be of any length. */
+function fitToTell(_: string, value: unknown): unknown {
+  return typeof value === 'string' ? brief(redact(value)) : value
 }
 
 /** Throws an `UnavailableError` for what no node of this release answers. */

@@ -8,6 +8,7 @@ import { boundedJson } from '../codec/bounded-json.js'
 import { messageOf, UnavailableError } from '../errors.js'
 import type { Ports } from '../log/ports.js'
 import type { Listening, Signals } from '../log/signals.js'
+import { brief, isAnswerSubject, listenInTime } from './questions.js'
 
 /** Heard by every node: what is to become of which letters, and to which subject the answer goes. */
 const ASK = '$SN.letters.ask'
@@ -38,11 +39,19 @@ export function answerLetters(signals: Signals, resolve: ResolveLetters): Promis
     if (question === undefined) return
     const { to } = question
     const reply = (text: Reply) => signals.publish(to, Buffer.from(JSON.stringify(text)))
-    resolve(question, question)?.then(
-      answers => reply({ answers }),
-      (error: unknown) => reply({ unable: messageOf(error) }),
-    )
+    resolve(question, question)
+      ?.then(
+        answers => ({ answers: answers.map(shortened) }),
+        (error: unknown) => ({ unable: brief(messageOf(error)) }),
+      )
+      .then(reply)
+      // Whoever asked for more than one answer can hold asks again, as after a silence.
+      .catch(() => {})
   })
+}
+
+function shortened({ why, ...answer }: LetterAnswer): LetterAnswer {
+  return why === undefined ? answer : { ...answer, why: brief(why) }
 }
 
 /**
@@ -58,8 +67,10 @@ export async function askForLetters(
 ): Promise<readonly LetterAnswer[]> {
   const to = `${ANSWERS}.${chance.name()}`
   const where = `partition ${partition} of pipeline "${pipeline}"`
-  let listening: Listening | undefined
   const timers: Cancel[] = []
+  let hear: (payload: Uint8Array) => void = () => {}
+  const listens = signals.subscribe(to, payload => hear(payload))
+  const listening = await listenInTime(listens, { description: log.description, clock, timeoutMs })
   try {
     return await new Promise((resolve, reject) => {
       const late = new UnavailableError(
@@ -68,7 +79,7 @@ export async function askForLetters(
         'ask again, which does nothing twice, or raise --timeout',
       )
       timers.push(clock.after(timeoutMs, () => reject(late)))
-      const hear = (payload: Uint8Array) => {
+      hear = payload => {
         const reply = replyIn(payload)
         if (reply === undefined) return
         if ('answers' in reply) return void resolve(reply.answers)
@@ -77,13 +88,10 @@ export async function askForLetters(
         timers.push(clock.after(QUIET_MS, () => reject(unable)))
       }
       const question: Question = { to, pipeline, stage, partition, how, positions }
-      signals.subscribe(to, hear).then(listens => {
-        listening = listens
-        signals.publish(ASK, Buffer.from(JSON.stringify(question)))
-      }, reject)
+      signals.publish(ASK, Buffer.from(JSON.stringify(question)))
     })
   } finally {
-    listening?.close()
+    listening.close()
     for (const cancel of timers) cancel()
   }
 }
@@ -94,8 +102,7 @@ function questionIn(payload: Uint8Array): Question | undefined {
   const { to, pipeline, stage, partition, how, positions } = found
   const counts: unknown[] = [stage, partition, ...(Array.isArray(positions) ? (positions as unknown[]) : [undefined])]
   const isOurs =
-    typeof to === 'string' &&
-    to.startsWith(`${ANSWERS}.`) &&
+    isAnswerSubject(ANSWERS, to) &&
     typeof pipeline === 'string' &&
     (how === 'retried' || how === 'dropped') &&
     counts.every(count => Number.isSafeInteger(count))

@@ -3,11 +3,12 @@
  * subjects begin with a word that no stream can have, so that no stream takes them for records.
  */
 import type { PartitionStatus } from '../actor/status.js'
-import { pause, type Chance, type Clock } from '../clock.js'
+import type { Chance, Clock } from '../clock.js'
 import { StreamNodeError, UnavailableError } from '../errors.js'
 import type { Ports } from '../log/ports.js'
 import type { Listening, Signals } from '../log/signals.js'
 import { decodeAnswer, encodeAnswers } from './answer.js'
+import { isAnswerSubject, listenInTime } from './questions.js'
 
 /** What a node says of itself. */
 export interface NodeStatus {
@@ -31,7 +32,7 @@ export async function answerStatus(signals: Signals, id: string, status: () => N
   const probed = await signals.serve(PROBE, () => Buffer.from(id))
   const asked = await signals.subscribe(ASK, payload => {
     const to = Buffer.from(payload).toString()
-    if (!to.startsWith(`${ANSWERS}.`)) return
+    if (!isAnswerSubject(ANSWERS, to)) return
     for (const answer of encodeAnswers(id, status())) signals.publish(to, answer)
   })
   return {
@@ -71,7 +72,7 @@ export async function statusOfNodes(
     gathered.set(id, { status: { ...status, partitions: [...before, ...status.partitions] }, more })
     heard()
   })
-  const listening = await inTime(listens, { description: log.description, clock, timeoutMs })
+  const listening = await listenInTime(listens, { description: log.description, clock, timeoutMs })
   try {
     const there = await probe(signals, log.description, timeoutMs)
     const complete = () => gathered.has(there) && ![...gathered.values()].some(({ more }) => more)
@@ -96,28 +97,6 @@ export async function statusOfNodes(
     listening.close()
   }
   return [...gathered.values()].map(({ status }) => status).sort((a, b) => (a.name < b.name ? -1 : 1))
-}
-
-/** Signals pass through one process of a folder, or the server; neither may be able to answer just now. */
-async function inTime(
-  listens: Promise<Listening>,
-  { description, clock, timeoutMs }: { description: string; clock: Clock; timeoutMs: number },
-): Promise<Listening> {
-  const late = new AbortController()
-  const tooLate = pause(clock, timeoutMs, late.signal).then(() => undefined)
-  try {
-    const listening = await Promise.race([listens, tooLate])
-    if (listening !== undefined) return listening
-  } finally {
-    late.abort()
-  }
-  listens.then(
-    listening => listening.close(),
-    () => {},
-  )
-  const what = `nobody on ${description} passed on the question for its nodes within ${timeoutMs} ms`
-  const mend = 'ask again, or raise --timeout; a node there may be stuck in a step that does not end'
-  throw new UnavailableError('TIMED_OUT', what, mend)
 }
 
 async function probe(signals: Signals, log: string, timeoutMs: number): Promise<string> {
