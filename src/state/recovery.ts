@@ -59,6 +59,8 @@ export class Recovery {
   #entries: Entry[] = []
   #notes: Notes = UNSUSPECTED
   #commits = 0
+  /** The first message that is of another life. */
+  #former: string | undefined
 
   constructor(
     private readonly incarnation: string,
@@ -69,10 +71,13 @@ export class Recovery {
   take(record: LogRecord): void {
     const where = `message at position ${record.position} of the ledger of ${this.where}`
     const message = unseal(record.payload, where)
-    if (message.incarnation !== this.incarnation) {
-      throw broken(`${where} is of another life of the ledger than its witness vouches for`)
-    }
     const { tail } = this
+    if (message.incarnation !== this.incarnation) {
+      if (tail !== undefined) throw ofAnotherLife(where)
+      this.#former ??= where
+      this.position = record.position
+      return
+    }
     if (tail !== undefined) {
       if (message.number !== tail.number + 1 || message.previous !== tail.hash || message.fence < tail.fence) {
         throw new ChainBroken(`${where} has number ${message.number} and does not follow number ${tail.number}`, {
@@ -103,6 +108,14 @@ export class Recovery {
     // Parts that a claim follows are of an owner that did not live to write the last one.
     if (kind === 'commit' && this.#isWhole) this.#apply(message, record, where)
     this.#parts = []
+  }
+
+  /**
+   * All that stands there by now was taken. What is of another life may stand before this one: a server that was killed has
+   * brought back what a reset had purged. Throws an `IntegrityError` when there is nothing else.
+   */
+  atEnd(): void {
+    if (this.#former !== undefined && this.tail === undefined) throw ofAnotherLife(this.#former)
   }
 
   /** How the last owner ended, as far as it can be seen. */
@@ -199,6 +212,7 @@ export async function readToEnd(
           }
         }
       }
+      found.atEnd()
       if (gap !== undefined && (found.retained[0]?.number ?? 0) > found.floor) throw gap
       return found
     } catch (error) {
@@ -214,6 +228,10 @@ export async function readToEnd(
       else throw error
     }
   }
+}
+
+function ofAnotherLife(where: string): IntegrityError {
+  return broken(`${where} is of another life of the ledger than its witness vouches for`)
 }
 
 /** For what a ledger says that cannot be so unless the log lost something. */

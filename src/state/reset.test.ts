@@ -266,3 +266,49 @@ test('two resets at once end in one new life', async () => {
   await commit(ledger, 'new')
   expect((await keysIn(both)).keys).toEqual(['new'])
 })
+
+/** Resets on a server that is killed right after it, and brings back what was purged. */
+async function resetAndRevived(both: Both): Promise<void> {
+  const lives = (await livesOf('p', partsOf(both))) as Lives
+  const ledgers = lives.ledgers.map(one => ({
+    ...one,
+    log: one.log && new Proxy(one.log, { get: (log, name) => (name === 'purge' ? async () => {} : bound(log, name)) }),
+  }))
+  await resetPipeline('p', { ...lives, ledgers }, { from: 'start', drops: [] }, partsOf(both))
+}
+
+function bound(log: LogStream, name: string | symbol): unknown {
+  const found: unknown = Reflect.get(log, name)
+  return typeof found === 'function' ? (found.bind(log) as unknown) : found
+}
+
+test('what a killed server brings back of the old life counts for nothing', async () => {
+  const both = await memory()
+  const { ledger } = await claim(both)
+  await commit(ledger, 'old')
+  await resetAndRevived(both)
+  const { keys, ledger: next } = await keysIn(both)
+  expect(keys).toEqual([])
+  await commit(next, 'new')
+  expect((await keysIn(both)).keys).toEqual(['new'])
+  await resetAndRevived(both)
+  expect((await keysIn(both)).keys).toEqual([])
+})
+
+test.each([
+  ['alone', resetAll],
+  ['behind the old one', resetAndRevived],
+] as const)('a life of which the bucket has forgotten is not passed over, %s', async (_, reset) => {
+  const both = await memory()
+  const { ledger } = await claim(both)
+  await commit(ledger, 'old')
+  const key = witnessKey('p', 0, 0)
+  const before = (await both.bucket.get(key))?.value as Uint8Array
+  await reset(both)
+  await commit((await keysIn(both)).ledger, 'new')
+  await both.bucket.put(key, before, (await both.bucket.get(key))?.revision)
+  await expect(claim(both)).rejects.toMatchObject({
+    code: 'LOG_REWOUND',
+    message: expect.stringMatching(/another life/) as string,
+  })
+})
