@@ -2,9 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { connect } from '../client/connect.js'
 import { pipeline } from '../pipeline/pipeline.js'
 import { stream } from '../stream/stream.js'
+import type { Event } from '../telemetry/events.js'
 import { startNode } from './start.js'
 
 const definitions = [pipeline('p').from(stream('a')).to(stream('b'))]
@@ -38,3 +40,53 @@ test('says which module cannot be loaded, or has nothing to run', async () => {
   await refused('other.mjs', 'export const one = 1', 'has no pipeline: it exports one; export what pipeline')
   await refused('empty.mjs', '', 'has no pipeline: it exports nothing; export what pipeline')
 })
+
+const failures: [string, (type: string) => void | Promise<void>][] = [
+  [
+    'throws',
+    type => {
+      throw new Error(`planted at ${type}`)
+    },
+  ],
+  ['rejects', type => Promise.reject(new Error(`planted at ${type}`))],
+]
+test.each(failures)(
+  'an onEvent that %s keeps the node from nothing, and is warned of once for each type',
+  async (_, fail) => {
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const unhandled: unknown[] = []
+    const hear = (error: unknown) => unhandled.push(error)
+    process.on('unhandledRejection', hear)
+    onTestFinished(() => {
+      warn.mockRestore()
+      process.off('unhandledRejection', hear)
+    })
+    const told: string[] = []
+    const numbers = stream<number>('numbers', { partitions: 2 })
+    const onEvent: (event: Event) => unknown = ({ type }) => {
+      told.push(type)
+      return fail(type)
+    }
+    const dataDir = mkdtempSync(join(tmpdir(), 'start-'))
+    onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }))
+    const copying = pipeline('p').from(numbers).to(stream<number>('out'))
+    const node = await startNode({ dataDir, definitions: [copying], onEvent })
+    const client = await connect({ dataDir })
+    await client.publish(numbers, 1)
+    await client.close()
+    expect(await node.caughtUp()).toBe(true)
+    expect(await node.stop()).toEqual({ why: 'stopped' })
+    expect(await node.ended).toEqual({ why: 'stopped' })
+    await new Promise(resolve => setImmediate(resolve))
+    const types = new Set(told)
+    expect([...types]).toEqual(
+      expect.arrayContaining(['node.started', 'partition.committed', 'partition.ended', 'node.ended']),
+    )
+    expect(told.length).toBeGreaterThan(types.size)
+    const warned = warn.mock.calls.map(([text]) => String(text))
+    expect(warned.sort()).toEqual(
+      [...types].map(type => `onEvent of startNode failed at "${type}": planted at ${type}`).sort(),
+    )
+    expect(unhandled).toEqual([])
+  },
+)

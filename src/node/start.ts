@@ -13,6 +13,7 @@ import { measures } from '../telemetry/otel.js'
 import { checkedDefinitions, definitionsIn } from './definitions.js'
 import { answerLetters } from './letters.js'
 import { runNode, type NodeAtWork, type NodeEnd } from './node.js'
+import { harmless } from './on-event.js'
 import { answerResume } from './resume.js'
 import { answerStatus, type NodeStatus } from './status.js'
 import { startWatchdog } from './watchdog.js'
@@ -84,9 +85,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const pipelines = checkedDefinitions('startNode', given)
   let node: NodeAtWork | undefined
   const measured = measures(systemClock, () => node?.status() ?? [])
+  const told = harmless(onEvent)
   const tell: Tell = event => {
     measured.tell(event)
-    onEvent(event)
+    told(event)
   }
   const { ports, parts } = await openLog('startNode', { ...link, onEvent: tell }, name)
   const since = Math.floor(parts.clock.now())
