@@ -131,7 +131,7 @@ describe('the data folder', () => {
     const dataDir = freshFolder()
     const first = await open({ dataDir })
     await first.close()
-    expect(readdirSync(dataDir).sort()).toEqual(['data.mdb', 'lock.mdb', 'stream-node.json'])
+    expect(readdirSync(dataDir).sort()).toEqual(['data.mdb', 'lock.mdb', 'openings', 'stream-node.json'])
     await open({ dataDir })
   })
 
