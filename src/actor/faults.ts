@@ -3,12 +3,16 @@
  * which waits, and how many may be passed over before the partition is held up.
  */
 import type { Chance, Clock } from '../clock.js'
-import { InvariantError, RetryableError, UnavailableError } from '../errors.js'
+import { InvariantError, messageOf, RecordError, RetryableError, UnavailableError } from '../errors.js'
 import type { Fault, Judge } from '../pipeline/outcome.js'
 import type { Rules } from '../pipeline/rules.js'
 
 /** How a turn that ended before a record goes on: it is walked again after a wait, or a person is waited for, or not at all. */
-export type Hold = { readonly why: 'retry'; readonly waitMs: number } | { readonly why: 'pause' | 'budget' | 'stop' }
+export type Hold =
+  | { readonly why: 'retry'; readonly waitMs: number }
+  | { readonly why: 'pause' | 'stop' }
+  /** `error` says that it is spent, and at which record. */
+  | { readonly why: 'budget'; readonly error: RecordError }
 
 export interface FaultsParts {
   readonly rules: Rules['onError']
@@ -21,6 +25,8 @@ interface Place {
   readonly source: number
   readonly position: number
 }
+
+type Budget = NonNullable<Rules['onError']['budget']>
 
 const BACKOFF_MAX_MS = 30_000
 
@@ -65,6 +71,7 @@ export class Faults {
     const { rules, chance } = this.#parts
     if (!isAt(this.#held, fault)) throw new InvariantError('a turn ended before a record that nobody held up')
     const { why } = this.#held
+    if (why === 'budget') return { why, error: this.#spent(fault.error) }
     if (why !== 'retry') return { why }
     const retries = this.#retriesOf(fault)
     this.#tried = { ...placeOf(fault), retries: retries + 1 }
@@ -86,6 +93,13 @@ export class Faults {
     if (rules.then === 'pause' || rules.then === 'stop') return rules.then
     if (rules.budget === undefined || isAt(this.#excused, fault)) return undefined
     return this.#recent(rules.budget.perMs) + passed >= rules.budget.records ? 'budget' : undefined
+  }
+
+  #spent(error: RecordError): RecordError {
+    const { records, perMs } = this.#parts.rules.budget as Budget
+    const what = `the budget of ${records} bad records in ${perMs / 1000} s is spent; the next one: ${messageOf(error)}`
+    const mend = 'see what is wrong with them, then let it go on by "stream-node resume"'
+    return new RecordError(error.code as 'STEP_FAILED', what, mend, { cause: error, facts: error.facts })
   }
 
   #retriesOf(fault: Fault): number {

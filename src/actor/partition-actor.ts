@@ -322,7 +322,7 @@ export class PartitionActor {
     const { error } = fault
     const hold = this.#faults.holdOf(fault)
     this.#tell({ type: 'partition.fault', error, then: hold.why })
-    this.#hold = { why: hold.why === 'budget' ? 'pause' : hold.why, error }
+    this.#hold = hold.why === 'budget' ? { why: 'pause', error: hold.error } : { why: hold.why, error }
     if (this.#hold.why === 'pause') this.#move({ why: 'paused' })
     if (hold.why === 'pause') this.#trial?.excuse(input.stream, fault.record)
     if (hold.why === 'retry') this.#wait = this.#parts.clock.after(hold.waitMs, () => this.#release('retry'))
