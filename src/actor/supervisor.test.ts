@@ -412,6 +412,40 @@ describe('asked to end', () => {
     })
   })
 
+  test.each(['restarting', 'paused'] as const)('by whoever is told that it is %s, it ends', async state => {
+    for (const type of ['partition.state', `partition.${state}`]) {
+      for (const how of ['stop', 'kill'] as const) {
+        const scene = running({ restarts: state === 'paused' ? 0 : 1 })
+        scene.told.push = event => {
+          if (event.type === type && (!('to' in event) || event.to === state)) scene.one[how]()
+          return 0
+        }
+        scene.actor.fails()
+        await scene.clock.pass(60_000)
+        expect(scene.end).toEqual({ why: 'stopped' })
+        expect(scene.actors).toHaveLength(1)
+      }
+    }
+  })
+
+  test('at any step from one actor to the next, it ends', async () => {
+    const begun = new Set<number>()
+    for (let steps = 0; steps < 30; steps++) {
+      const scene = running({ restarts: 1 })
+      await scene.falls()
+      scene.actor.fails()
+      await settled()
+      scene.one.resume()
+      for (let i = 0; i < steps; i++) await Promise.resolve()
+      scene.one.stop()
+      await settled()
+      expect(scene.end, `after ${steps} steps`).toEqual({ why: 'stopped' })
+      begun.add(scene.actors.length)
+    }
+    // Some were asked before the next one was made, others after it.
+    expect([...begun]).toEqual([2, 3])
+  })
+
   test('it leaves no timer behind', async () => {
     const scene = running()
     scene.actor.fails()
@@ -543,6 +577,31 @@ describe('those that begin anew with it', () => {
     await settled()
     expect(second.one.status().state).toBe('paused')
     expect(all.map(({ one }) => one.status().state).filter(state => state === 'running')).toHaveLength(3)
+  })
+
+  test('fall by themselves when they end with an error of their own, though they were to be taken along', async () => {
+    const { clock, all } = pipelineOf({ strategy: 'one-for-all', restarts: 2 })
+    const [first, second] = all
+    for (let i = 1; i <= 2; i++) {
+      second.actor.lingers = true
+      first.actor.fails()
+      await clock.pass(200)
+      expect(second.actor.asked).toEqual(['kill'])
+      const error = new Error(`its own, ${i}`)
+      second.actor.fails(error)
+      await settled()
+      expect(second.told.at(-1)).toMatchObject({ type: 'partition.restarting', error, restarts: i })
+      expect(second.told.at(-1)).not.toHaveProperty('with')
+      expect(second.one.status()).toMatchObject({ state: 'restarting', lastError: error.message })
+      await clock.pass(1000)
+      for (const { actor } of all) if (actor.state === 'claiming') actor.claims()
+      await clock.pass(1000)
+      for (const { actor } of all) if (actor.state === 'claiming') actor.claims()
+      expect(all.map(({ one }) => one.status().state)).toEqual(Array(4).fill('running'))
+    }
+    second.actor.fails()
+    await settled()
+    expect(second.one.status().state).toBe('paused')
   })
 
   test('are left alone when they have only just begun, are paused, or have ended', async () => {

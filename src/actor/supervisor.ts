@@ -9,10 +9,9 @@ import type { Fallen, Family, Sibling } from './family.js'
 import { Intensity } from './intensity.js'
 import type { LetterAnswer, LettersAsked } from './letters.js'
 import { isEnd, moved, type PartitionState } from './lifecycle.js'
-import { PartitionActor } from './partition-actor.js'
+import { PartitionActor, type ActorParts, type OfPartition } from './partition-actor.js'
 import type { ActorEnd } from './end.js'
 import type { PartitionStatus } from './status.js'
-import type { ActorParts, OfPartition } from './partition-actor.js'
 
 /** What is supervised. */
 export type Actor = Pick<
@@ -71,10 +70,8 @@ export class Supervised implements Sibling {
   /** Works on the partition until it has ended for good. Never rejects. To be called once. */
   async run(): Promise<ActorEnd> {
     let end = await this.#lived()
-    while (this.#mayGoOn(end)) {
-      const over = await this.#between(end)
-      end = over ?? (await this.#begunAnew())
-      if (over !== undefined) break
+    while (this.#mayGoOn(end) && (await this.#between(end))) {
+      end = this.#isAsked ? STOPPED : await this.#begunAnew()
     }
     this.#move(end.why)
     this.#tell({ type: 'partition.ended', ...end })
@@ -184,14 +181,15 @@ export class Supervised implements Sibling {
     return mayPass(end) || (end.why === 'stopped' && this.#downfall !== undefined)
   }
 
-  /** From the end of one actor to the start of the next; how all ends when there is to be none. */
-  async #between(end: ActorEnd): Promise<ActorEnd | undefined> {
-    if (this.#downfall !== undefined) {
-      const { by, begun } = this.#downfall
-      this.#tellRestart(by.error, 0, by)
-      await this.#unlessAsked(begun)
-      this.#downfall = undefined
-      return this.#isAsked ? STOPPED : undefined
+  /** From the end of one actor to the start of the next, or until it is asked to end. False when it is given up on. */
+  async #between(end: ActorEnd): Promise<boolean> {
+    const downfall = this.#downfall
+    this.#downfall = undefined
+    // One that fell before it was killed ends with its own error, and that is a fall like any.
+    if (downfall !== undefined && end.why === 'stopped') {
+      this.#tellRestart(downfall.by.error, 0, downfall.by)
+      await this.#unlessAsked(downfall.begun)
+      return true
     }
     const { error } = end as Extract<ActorEnd, { readonly error: unknown }>
     this.#last = { error }
@@ -199,10 +197,10 @@ export class Supervised implements Sibling {
     if (waitMs !== undefined) {
       this.#tellRestart(error, waitMs)
       await pause(this.#parts.clock, waitMs, this.#asked.signal)
-    } else if (this.#parts.stage.rules.supervise.then === 'stop') return end
+    } else if (this.#parts.stage.rules.supervise.then === 'stop') return false
     else await this.#untilResumed(error)
     if (!this.#isAsked) await this.#unlessAsked(this.#parts.family.restart(this, error))
-    return this.#isAsked ? STOPPED : undefined
+    return true
   }
 
   async #untilResumed(error: unknown): Promise<void> {
@@ -223,6 +221,8 @@ export class Supervised implements Sibling {
   }
 
   #unlessAsked(work: Promise<unknown>): Promise<void> {
+    // Whoever is told what happens may ask it in that moment.
+    if (this.#isAsked) return Promise.resolve()
     const { signal } = this.#asked
     return new Promise(resolve => {
       const done = () => {

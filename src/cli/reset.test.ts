@@ -1,6 +1,15 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
-import { expect, test } from 'vitest'
-import { confirm } from './reset.js'
+import { expect, test, vi } from 'vitest'
+import { systemChance, systemClock } from '../clock.js'
+import { openEmbedded } from '../log/embedded/embedded.js'
+import { runNode } from '../node/node.js'
+import { answerStatus } from '../node/status.js'
+import { pipeline } from '../pipeline/pipeline.js'
+import { stream } from '../stream/stream.js'
+import { confirm, reset } from './reset.js'
 
 /** A terminal at which somebody types. */
 function typed(keys: string, isTTY = true) {
@@ -33,4 +42,31 @@ test('does not ask where nobody can answer, nor who said yes before', async () =
   await expect(confirm('orders', {}, nobody)).rejects.toThrow('add --yes')
   await confirm('orders', { yes: true }, nobody)
   expect(nobody.shown()).toBe('')
+})
+
+test('does nothing when a node has begun to run the pipeline while it asked', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'stream-node-'))
+  const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  const parts = { clock: systemClock, chance: systemChance, tell: () => {}, replicas: 1 }
+  const ports = await openEmbedded({ dataDir }, parts)
+  try {
+    const orders = pipeline('orders').from(stream('given')).to(stream('taken'))
+    const before = await runNode(ports, [orders], parts)
+    await before.caughtUp()
+    await before.stop()
+    const terminal = typed('')
+    const asked = reset('orders', { dataDir, from: 'start', output: 'text' }, terminal)
+    await new Promise(resolve => terminal.stderr.once('readable', resolve))
+    const node = await runNode(ports, [orders], parts)
+    const is = { name: 'late', pid: process.pid, since: 0, log: 'this' }
+    const answering = await answerStatus(ports.signals, 'late', () => ({ ...is, partitions: node.status() }))
+    terminal.stdin.write('orders\r')
+    await expect(asked).rejects.toMatchObject({ code: 'PIPELINE_RUNS' })
+    answering.close()
+    await node.stop()
+  } finally {
+    said.mockRestore()
+    await ports.close()
+    await rm(dataDir, { recursive: true, force: true })
+  }
 })

@@ -20,7 +20,7 @@ import { counted, say, write } from './terminal.js'
 const TIMEOUT_MS = 30_000
 
 /** Says what it will do, asks unless `--yes` is given, and does it. */
-export async function reset(pipeline: string, flags: ResetFlags): Promise<void> {
+export async function reset(pipeline: string, flags: ResetFlags, terminal: Terminals = process): Promise<void> {
   const from = fromOf(flags.from)
   const timeoutMs = flags.timeout === undefined ? TIMEOUT_MS : durationOf('--timeout', flags.timeout)
   const signal = interrupted()
@@ -31,7 +31,9 @@ export async function reset(pipeline: string, flags: ResetFlags): Promise<void> 
     const asking = { ...parts, signal, waits: (error: Error) => say(`waiting: ${error.message}`), ports, bucket }
     const lives = await livesOf(pipeline, asking)
     if (lives === undefined) throw noPipeline(pipeline, description, await pipelinesIn(bucket))
-    checkNobodyRuns(await nodesOn(() => statusOfNodes(ports, { ...parts, timeoutMs })), pipeline)
+    const look = async () =>
+      checkNobodyRuns(await nodesOn(() => statusOfNodes(ports, { ...parts, timeoutMs })), pipeline)
+    await look()
     const letters = await ports.log.find(deadLettersName(pipeline))
     const outputs = [
       ...new Set([...lives.outputs, ...(letters === undefined ? [] : [deadLettersName(pipeline)])]),
@@ -43,7 +45,9 @@ export async function reset(pipeline: string, flags: ResetFlags): Promise<void> 
     if (flags.outputs === true && lives.unfinished === undefined && lives.outputs.length === 0) {
       say('  no output goes, for its ledgers name none')
     }
-    await confirm(pipeline, flags)
+    await confirm(pipeline, flags, terminal)
+    // A node may have begun while a person was reading.
+    if (flags.yes !== true) await look()
     await resetPipeline(pipeline, lives, wanted, asking)
     if (flags.output !== 'text') {
       await write(`${JSON.stringify({ pipeline, from: wanted.from, deleted: wanted.drops })}\n`)
@@ -124,11 +128,16 @@ function inWords(from: From): string {
 /** A stream with a person at its other end, or not. */
 type Terminal<S> = S & { readonly isTTY?: boolean }
 
+interface Terminals {
+  readonly stdin: Terminal<Readable>
+  readonly stderr: Terminal<Writable>
+}
+
 /** Throws unless a person says that it may be done. */
 export async function confirm(
   pipeline: string,
   { yes }: Pick<ResetFlags, 'yes'>,
-  { stdin, stderr }: { readonly stdin: Terminal<Readable>; readonly stderr: Terminal<Writable> } = process,
+  { stdin, stderr }: Terminals = process,
 ): Promise<void> {
   if (yes === true) return
   if (stdin.isTTY !== true || stderr.isTTY !== true) {

@@ -312,3 +312,37 @@ test.each([
     message: expect.stringMatching(/another life/) as string,
   })
 })
+
+test('a reset that stood still while another one finished leaves the outputs of the new life alone', async () => {
+  const both = await memory()
+  await commit((await claim(both)).ledger, 'old')
+  await both.ports.log.open(spec('results', 1))
+  let goOn = () => {}
+  const stands = new Promise<void>(resolve => (goOn = resolve))
+  let arrive = () => {}
+  const arrived = new Promise<void>(resolve => (arrive = resolve))
+  const lives = (await livesOf('p', partsOf(both))) as Lives
+  const slow = (log: LogStream) =>
+    Object.assign(Object.create(log) as LogStream, {
+      append: (record: Parameters<LogStream['append']>[0]) => log.append(record),
+      purge: (partition: number, before: number) => log.purge(partition, before),
+      async last(partition: number) {
+        // At the last of all: no other ledger follows.
+        if (partition === 1) {
+          arrive()
+          await stands
+        }
+        return log.last(partition)
+      },
+    })
+  const ledgers = lives.ledgers.map(one => ({ ...one, log: one.log && slow(one.log) }))
+  const wanted = { from: 'start', drops: ['results'] } as const
+  const late = resetPipeline('p', { ...lives, ledgers }, wanted, partsOf(both))
+  await arrived
+  await resetPipeline('p', lives, wanted, partsOf(both))
+  const results = await both.ports.log.open(spec('results', 1))
+  await results.append({ partition: 0, payload: Buffer.from('new'), id: 'x' })
+  goOn()
+  await late
+  expect((await both.ports.log.find('results'))?.incarnation).toBe(results.incarnation)
+})

@@ -130,7 +130,11 @@ export async function resetPipeline(
       else await reborn(log, partition, key, incarnation, parts)
     }
   }
-  for (const name of begun.kept.drops) await untilAnswered(() => ports.log.drop(name), parts)
+  for (const name of begun.kept.drops) {
+    // Else this would be the output of the new life.
+    if (!(await isUnderWay(pipeline, incarnation, parts))) return
+    await untilAnswered(() => ports.log.drop(name), parts)
+  }
   await finish(pipeline, begun, parts)
 }
 
