@@ -7,6 +7,7 @@ import { boundedJson } from '../codec/bounded-json.js'
 import { DefinitionError, UnavailableError } from '../errors.js'
 import type { Ports } from '../log/ports.js'
 import type { Listening, Signals } from '../log/signals.js'
+import { isAnswerSubject } from './questions.js'
 import { statusOfNodes } from './status.js'
 
 /** Heard by every node: what is to go on, and to which subject the answer goes. */
@@ -103,7 +104,7 @@ function named({ pipeline, partition }: Meant): string {
 
 function questionIn(payload: Uint8Array): Question | undefined {
   const { to, pipeline, partition } = objectIn(payload)
-  if (typeof to !== 'string' || !to.startsWith(`${ANSWERS}.`) || typeof pipeline !== 'string') return undefined
+  if (!isAnswerSubject(ANSWERS, to) || typeof pipeline !== 'string') return undefined
   if (partition === undefined) return { to, pipeline }
   return Number.isSafeInteger(partition) ? { to, pipeline, partition: partition as number } : undefined
 }
