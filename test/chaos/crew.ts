@@ -30,6 +30,8 @@ export class Crew {
     void node.ended.then(({ code, signal }) => {
       this.#living = this.#living.filter(other => other !== node)
       if (code === UNREACHABLE) this.unreachable++
+      // Who is asked to end before the command has begun to listen for it has nothing to bring to its end.
+      else if (signal === 'SIGTERM' && !node.isAtWork) return
       else if (signal !== 'SIGKILL' && code !== 0) {
         this.#options.find(`${node.name} ended with ${code ?? signal ?? 'nothing'}:\n${node.said}`)
       }
