@@ -51,7 +51,7 @@ export interface Claimant extends Asking {
   readonly limits: CommitLimits & InputLimits
   /** What becomes of records at fault. */
   readonly judge: Judge
-  /** The ledger is its own, and there is still to be done before it can work. */
+  /** The ledger is its own, and there is still to be done before it can work. `notes`: how owners before ended. */
   readonly claimed: (ledger: Ledger, notes: Notes) => void
   readonly committed: (committed: Committed) => void
   /** Outputs were acknowledged. */
@@ -62,8 +62,6 @@ export interface Claimant extends Asking {
 /** What an owner has once it holds the claim. */
 export interface Held {
   readonly ledger: Ledger
-  /** How owners before ended. */
-  readonly notes: Notes
   readonly tables: Tables
   /** As the stage has them; each input reads one. */
   readonly sources: readonly OpenStream<unknown>[]
@@ -150,7 +148,7 @@ export async function claimPartition(parts: ClaimParts, claimant: Claimant): Pro
   turn.times = inputs.map(input => input.time)
   const commit = new Commit({ ledger, tables, turn, inputs, publisher, clock, limits, done: committed, failed })
   const addTarget = async (to: Stream<unknown>) => turn.addTarget(await target(to))
-  return { ledger, notes, tables, sources, inputs, writer, turn, publisher, commit, addTarget }
+  return { ledger, tables, sources, inputs, writer, turn, publisher, commit, addTarget }
 }
 
 /** The lanes of a publisher, each opened once, with what the ledger knows of its target. */

@@ -207,7 +207,7 @@ export class PartitionActor {
       return
     }
     this.#held = held
-    if (isSuspect(held.notes)) this.#trial = this.#trialOf(held)
+    if (isSuspect(this.#notes)) this.#trial = this.#trialOf(held)
     this.#move({ why: this.#trial === undefined ? 'running' : 'suspect' })
     this.#seat.claimed()
     const { ledgerReachMax } = this.#limits
@@ -269,7 +269,10 @@ export class PartitionActor {
     await this.#walk({ source, batch, records, from: 0 }, held)
   }
 
-  /** Walks on in a batch, to its end unless a turn has given enough before. */
+  /**
+   * Walks on in a batch, to its end unless a turn has given enough before. Nothing is awaited between that and the commit: an
+   * entry begun meanwhile would hold what the records changed, and not their outputs.
+   */
   async #walk(walk: Walk, { inputs, turn, tables, commit, addTarget }: Held): Promise<void> {
     const { source, batch, records, from } = walk
     const input = inputs[source] as Input
@@ -343,10 +346,10 @@ export class PartitionActor {
     if (this.#state === 'suspect') this.#move({ why: 'running' })
   }
 
-  #trialOf({ notes, ledger, commit, inputs, publisher }: Held): Trial<Input> {
+  #trialOf({ ledger, commit, inputs, publisher }: Held): Trial<Input> {
     const { groupRecordsMax, mailboxRecordsMax, batchRecordsMax } = this.#limits
     return new Trial({
-      ...{ notes, seat: this.#seat, ...this.#asking },
+      ...{ notes: this.#notes, seat: this.#seat, ...this.#asking },
       // Two entries, one of them on its way, each ended by a turn over all that the mailbox had.
       recordsMax: 2 * (groupRecordsMax + mailboxRecordsMax + batchRecordsMax),
       sources: inputs,

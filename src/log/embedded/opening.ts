@@ -6,8 +6,7 @@
  * The one file in the place is `opened.<opening>`, or `opening.<pid>.<space>.<opening>` while that goes on. All is done
  * by renaming it, and no name comes twice: of several only one succeeds, and nobody can end what another has begun.
  */
-import { existsSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmdirSync, rmSync } from 'node:fs'
-import { writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Chance, Clock } from '../../clock.js'
 
